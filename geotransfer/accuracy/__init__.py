@@ -1,0 +1,1 @@
+"""Error matrices, spatial folds, area estimates, expected accuracy."""

@@ -1,0 +1,1 @@
+"""Where a model applies: dissimilarity index, area of applicability, local point density."""

@@ -1,0 +1,1 @@
+"""Only if changed: fingerprint, compare, plan, audit."""

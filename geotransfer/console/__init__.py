@@ -1,0 +1,1 @@
+"""Streamlit pages and map specs: read views, submit commands."""

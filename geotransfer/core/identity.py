@@ -1,0 +1,39 @@
+"""Content ids: the same content has the same id on every machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def hash_bytes(data: bytes) -> str:
+    """Return the SHA-256 of ``data`` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_plain(value: Any) -> Any:
+    """Turn frozen values into the dictionaries, lists and numbers JSON knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(to_plain(item) for item in value)
+    return value
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return JSON with sorted keys and no spaces; equal values give equal bytes."""
+    return json.dumps(
+        to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def content_id(value: Any) -> str:
+    """Return the content id of any value made of plain parts and frozen dataclasses."""
+    return hash_bytes(canonical_json(value))

@@ -1,0 +1,1 @@
+"""Scenes to maps: read, mask, composite, features, prediction, rasters."""

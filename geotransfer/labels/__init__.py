@@ -1,0 +1,1 @@
+"""Label files in: read, check, explain every rejected row."""

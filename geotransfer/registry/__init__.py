@@ -1,0 +1,1 @@
+"""Model versions, lineage, gates, promote, rollback, history."""

@@ -1,0 +1,1 @@
+"""The workspace: ledger, jobs, tables, blobs. Only here and in workflows is anything written."""

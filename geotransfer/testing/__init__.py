@@ -1,0 +1,1 @@
+"""The simulated world with known truth, shipped to users."""

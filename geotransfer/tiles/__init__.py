@@ -1,0 +1,1 @@
+"""ASGI routes that serve rasters and vectors to the map."""

@@ -1,0 +1,1 @@
+"""The baseline, fine-tuning strategies, the choice among them and the verdict."""
