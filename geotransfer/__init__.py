@@ -1,4 +1,4 @@
-"""GeoTransfer: make a satellite-image model that is good in one place work, provably, in another."""
+"""GeoTransfer: a satellite-image model that is good in one place, made to work in another."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class Evaluation:
     """What a model scored on rows it has never seen, and how those rows were kept apart."""
 
     estimand: str
-    """What the figures estimate: ``random``, ``spatial-blocks``, ``knndm``, ``leave-one-region-out``,
+    """What the figures estimate: ``random``, ``spatial-blocks``, ``knndm``,
+    ``leave-one-region-out``,
     ``design-based`` or ``known-truth`` (simulated regions only)."""
     separation_km: float | None
     """Smallest distance between a row used for evaluation and any used for training, if kept."""

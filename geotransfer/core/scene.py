@@ -10,7 +10,7 @@ class Asset:
     """One raster file of a scene."""
 
     name: str
-    """Band name in our vocabulary: blue, green, red, nir, swir_1, swir_2, red_edge_1 … or a mask."""
+    """Band name in our vocabulary: blue, green, red, nir, swir_1 … or that of a mask."""
     href: str
     """Absolute path or URL."""
     band: int = 1

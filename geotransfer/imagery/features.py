@@ -25,7 +25,7 @@ def normalized_difference(a: Array, b: Array) -> Array:
     total = a + b
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (a - b) / total
-    # A sum near zero makes the ratio explode: negative reflectance is noise, the ratio says nothing.
+    # A sum near zero makes the ratio explode: reflectance below zero is noise.
     return np.where(total > LOG_FLOOR, ratio, np.float32(np.nan))
 
 
@@ -107,7 +107,8 @@ def evaluate_column(column: Column, values: dict[str, Array]) -> Array:
             f"column {column.name!r}: unknown formula {column.formula!r};"
             f" known are {', '.join(sorted(_FORMULAS))}."
         )
-    return formula(*[values[name] for name in column.inputs])
+    result: Array = formula(*[values[name] for name in column.inputs])
+    return result
 
 
 def derive_features(spec: FeatureSpec, measured: Array) -> Array:
