@@ -1,0 +1,127 @@
+"""Settings: one table gives each name, default and help; flags, variables and docs follow it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from geotransfer.errors import SettingInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: str | int | float
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """Environment variable that sets it."""
+        return f"GEOTRANSFER_{self.name.upper()}"
+
+
+SETTINGS = (
+    Setting("workspace", "workspace", "Folder of the workspace: ledger, tiles, maps, uploads."),
+    Setting("ledger_url", "", "SQLAlchemy URL of the ledger; empty: SQLite in the workspace."),
+    Setting("blobs_url", "", "fsspec URL for blobs; empty: a folder of the workspace."),
+    Setting("scheduler", "threads", "Dask scheduler: threads, processes or tcp://host:port."),
+    Setting("n_threads", 0, "Threads for computing; 0: one for each processor."),
+    Setting("tile_px", 256, "Side of a tile in pixels, for grids made from now on."),
+    Setting("min_valid", 3, "Valid observations a pixel needs in each period to count in reach."),
+    Setting("accuracy_target", 0.80, "Accuracy the map must hold where it counts as reach."),
+    Setting("usd_per_cpu_hour", 0.0, "Price of a CPU hour; 0: no money is shown."),
+    Setting("watt_per_cpu", 0.0, "Power of one busy CPU; 0: no energy is shown."),
+    Setting("lease_s", 30.0, "Seconds without a heartbeat after which a job is taken over."),
+    Setting("host", "127.0.0.1", "Address the console listens on."),
+    Setting("port", 8501, "Port the console listens on."),
+    Setting("max_upload_mb", 50, "Largest upload in megabytes."),
+    Setting("stale_tolerance", 0.02, "Share of pixels that only-if-changed may leave stale."),
+    Setting("cube_gb", 4.0, "Disk for the cube of what was read, in gigabytes; 0: none."),
+)
+"""The table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force; a frozen value, so it can be a cache key."""
+
+    workspace: str
+    ledger_url: str
+    blobs_url: str
+    scheduler: str
+    n_threads: int
+    tile_px: int
+    min_valid: int
+    accuracy_target: float
+    usd_per_cpu_hour: float
+    watt_per_cpu: float
+    lease_s: float
+    host: str
+    port: int
+    max_upload_mb: int
+    stale_tolerance: float
+    cube_gb: float
+
+    @property
+    def folder(self) -> Path:
+        """Workspace folder, absolute."""
+        return Path(self.workspace).expanduser().absolute()
+
+    @property
+    def thread_count(self) -> int:
+        """Threads to compute with, at least one."""
+        return self.n_threads or len(os.sched_getaffinity(0))
+
+
+def _convert(setting: Setting, text: str, origin: str) -> str | int | float:
+    kind = type(setting.default)
+    try:
+        return kind(text)
+    except ValueError:
+        noun = {int: "a whole number", float: "a number"}.get(kind, "text")
+        raise SettingInvalid(
+            f"{origin} is {text!r}, which is not {noun}; give {setting.name} as in"
+            f" {setting.default!r}."
+        ) from None
+
+
+def read_settings(
+    environment: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """Build the settings: ``overrides`` (flags) over ``environment`` over the defaults.
+
+    Raises
+    ------
+    SettingInvalid
+        A value is not of the setting's type or not allowed.
+    """
+    values: dict[str, object] = {}
+    for setting in SETTINGS:
+        text = environment.get(setting.variable)
+        value = setting.default if text is None else _convert(setting, text, setting.variable)
+        given = (overrides or {}).get(setting.name)
+        values[setting.name] = value if given is None else given
+    settings = Settings(**values)  # type: ignore[arg-type]  # the table and the fields agree
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if not 0.5 <= settings.accuracy_target < 1:
+        raise SettingInvalid(
+            f"accuracy_target is {settings.accuracy_target}; give a share from 0.5 to below 1."
+        )
+    if settings.tile_px < 32:
+        raise SettingInvalid(f"tile_px is {settings.tile_px}; give at least 32 pixels.")
+    if settings.scheduler not in ("threads", "processes") and "://" not in settings.scheduler:
+        raise SettingInvalid(
+            f"scheduler is {settings.scheduler!r}; give threads, processes or tcp://host:port."
+        )
+
+
+if {field.name for field in fields(Settings)} != {setting.name for setting in SETTINGS}:
+    raise AssertionError("SETTINGS and Settings must name the same settings")
