@@ -100,8 +100,10 @@ class RefreshDone(Fact):
     class_areas_km2: Mapping[str, float]
     valid_share: float
     """Share of the pixels with enough valid observations."""
-    confident_share: float | None = None
-    """Share of all pixels at or above the confidence cutoff that reach uses."""
+    confidence_counts: tuple[int, ...] = ()
+    """Pixels with enough observations by the probability of their class, in 100 equal bins."""
+    n_pixels: int = 0
+    """Pixels inside the outline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ def leaf_area_index(nir: Array, red: Array, blue: Array) -> Array:
 
 def share(part: Array, *parts: Array) -> Array:
     """Return ``part`` over the sum of ``parts``."""
-    total = parts[0].copy()
+    total: Array = parts[0].copy()
     for item in parts[1:]:
         total += item
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -71,6 +71,16 @@ def absolute_difference(a: Array, b: Array) -> Array:
     return np.abs(a - b)
 
 
+def maximum(a: Array, b: Array) -> Array:
+    """Return the larger value; NaN where either is."""
+    return np.maximum(a, b)
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """Return the smaller value; NaN where either is."""
+    return np.minimum(a, b)
+
+
 def negative(a: Array) -> Array:
     """Return −a."""
     return -a
@@ -78,7 +88,7 @@ def negative(a: Array) -> Array:
 
 def log_sum(*parts: Array) -> Array:
     """Return the logarithm of the sum, floored at ``LOG_FLOOR``."""
-    total = parts[0].copy()
+    total: Array = parts[0].copy()
     for item in parts[1:]:
         total += item
     return np.log(np.maximum(total, LOG_FLOOR))
@@ -92,8 +102,8 @@ _FORMULAS: dict[str, Callable[..., Array]] = {
     "log_ratio": log_ratio,
     "difference": difference,
     "absolute_difference": absolute_difference,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
+    "maximum": maximum,
+    "minimum": minimum,
     "negative": negative,
     "log_sum": log_sum,
 }

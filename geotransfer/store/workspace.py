@@ -30,6 +30,11 @@ class Workspace:
     blobs: BlobStore
     clock: Clock
 
+    @property
+    def blobs_url(self) -> str:
+        """fsspec URL of the blobs; travels to workers on other machines."""
+        return self.settings.blobs_url or (self.folder / "blobs").as_uri()
+
     def locate_tiles(self, region_id: str) -> Path:
         """Folder of a region's tile files, named by their keys."""
         return self.folder / "tiles" / region_id

@@ -1,0 +1,188 @@
+"""Choose the pixel grid of a region and do the geometry on it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from rasterio.features import geometry_mask
+from rasterio.warp import transform_geom
+from shapely.geometry import box, mapping, shape
+from shapely.ops import transform as transform_shape
+
+from geotransfer.core.grid import Grid, Tile
+from geotransfer.core.region import Region
+from geotransfer.core.scene import Scene
+from geotransfer.errors import SceneInvalid, SceneUnreadable
+
+EQUAL_AREA = "EPSG:6933"
+"""World equal-area projection in metres: areas and distances between labels are taken in it."""
+
+
+def complete_scene(scene: Scene) -> Scene:
+    """Fill in CRS, transform and shape from the first band's file where the catalog lacks them.
+
+    Raises
+    ------
+    SceneInvalid
+        The file has no CRS either.
+    """
+    if scene.crs and scene.transform and scene.shape:
+        return scene
+    asset = next(a for a in scene.assets if not a.name.startswith("mask:"))
+    try:
+        with rasterio.open(asset.href) as file:
+            crs, affine, height, width = file.crs, file.transform, file.height, file.width
+    except rasterio.errors.RasterioError as error:
+        raise SceneUnreadable(
+            f"item {scene.scene_id}: file {asset.href} of band {asset.name!r} cannot be opened"
+            f" ({error}); restore it or correct the item."
+        ) from error
+    code = scene.crs or (crs.to_string() if crs else None)
+    if not code:
+        raise SceneInvalid(
+            f"item {scene.scene_id}: neither the item nor {asset.href} states a CRS; add proj:epsg"
+            " to the item or assign a CRS to the file."
+        )
+    a, b, c, d, e, f = tuple(affine)[:6]
+    return replace(scene, crs=code, transform=(a, b, c, d, e, f), shape=(height, width))
+
+
+def choose_grid(scenes: Sequence[Scene], region: Region) -> Grid:
+    """Choose the grid: the scenes' most common CRS and pixels, cut to the region's outline.
+
+    Rotated or south-up scenes give a north-up grid of the same pixel size; the reader warps.
+
+    Raises
+    ------
+    SceneInvalid
+        No scene touches the region.
+    """
+    crs = Counter(s.crs for s in scenes).most_common(1)[0][0]
+    reference = next(s for s in scenes if s.crs == crs)
+    if crs is None or reference.transform is None:
+        raise SceneInvalid(f"item {reference.scene_id} has no CRS; add proj:epsg to it.")
+    a, b, c, d, e, f = reference.transform
+    step_x, step_y = math.hypot(a, d), math.hypot(b, e)
+    boxes = find_footprints(scenes, crs)
+    outline = shape(transform_geom("EPSG:4326", crs, json.loads(region.outline)))
+    west = max(outline.bounds[0], min(b[0] for b in boxes))
+    south = max(outline.bounds[1], min(b[1] for b in boxes))
+    east = min(outline.bounds[2], max(b[2] for b in boxes))
+    north = min(outline.bounds[3], max(b[3] for b in boxes))
+    if west >= east or south >= north:
+        raise SceneInvalid(
+            f"no scene touches region {region.region_id!r}; check the outline and the scenes'"
+            " footprints."
+        )
+    # Snap outwards to the reference scene's own pixel edges, so that reading needs no resampling.
+    slack = 1e-6
+    col0 = math.floor((west - c) / step_x + slack)
+    col1 = math.ceil((east - c) / step_x - slack)
+    row0 = math.floor((f - north) / step_y + slack)
+    row1 = math.ceil((f - south) / step_y - slack)
+    return Grid(
+        crs=crs,
+        transform=(step_x, 0.0, c + col0 * step_x, 0.0, -step_y, f - row0 * step_y),
+        height=row1 - row0,
+        width=col1 - col0,
+    )
+
+
+def _find_bounds(scene: Scene, crs: str) -> tuple[float, float, float, float]:
+    if scene.crs == crs and scene.transform and scene.shape:
+        affine = Affine(*scene.transform)
+        height, width = scene.shape
+        corners = [affine * xy for xy in ((0, 0), (width, 0), (0, height), (width, height))]
+        xs, ys = [x for x, _ in corners], [y for _, y in corners]
+        return min(xs), min(ys), max(xs), max(ys)
+    geometry = transform_geom("EPSG:4326", crs, mapping(box(*scene.bounds)))
+    bounds: tuple[float, float, float, float] = shape(geometry).bounds
+    return bounds
+
+
+def find_footprints(scenes: Sequence[Scene], crs: str) -> list[tuple[float, float, float, float]]:
+    """Return each scene's bounds in ``crs``: (west, south, east, north)."""
+    return [_find_bounds(scene, crs) for scene in scenes]
+
+
+def touch_tile(bounds: tuple[float, float, float, float], grid: Grid, tile: Tile) -> bool:
+    """Whether bounds in the grid's CRS share any area with a tile."""
+    a, _, c, _, e, f = grid.transform
+    west, east = c + a * tile.col, c + a * (tile.col + tile.width)
+    north, south = f + e * tile.row, f + e * (tile.row + tile.height)
+    return bounds[0] < east and bounds[2] > west and bounds[1] < north and bounds[3] > south
+
+
+def make_geobox(grid: Grid, tile: Tile | None = None) -> GeoBox:
+    """Return the grid, or one tile of it, as odc-geo's geobox."""
+    affine = Affine(*grid.transform)
+    if tile is None:
+        return GeoBox((grid.height, grid.width), affine, grid.crs)
+    return GeoBox(
+        (tile.height, tile.width), affine * Affine.translation(tile.col, tile.row), grid.crs
+    )
+
+
+def mask_outline(region: Region, grid: Grid, tile: Tile) -> NDArray[np.bool_]:
+    """Return True for pixels whose centre is inside the region's outline, shape (y, x)."""
+    geometry = transform_geom("EPSG:4326", grid.crs, json.loads(region.outline))
+    inside: NDArray[np.bool_] = geometry_mask(
+        [geometry],
+        out_shape=(tile.height, tile.width),
+        transform=make_geobox(grid, tile).affine,
+        invert=True,
+    )
+    return inside
+
+
+def locate_pixels(grid: Grid, tile: Tile) -> NDArray[np.float64]:
+    """Return the pixel centres' positions in km in EPSG:6933, shape (2, y, x).
+
+    Positions are interpolated between the tile's corners: over one tile the projection bends by
+    far less than a pixel matters to a model that knows kilometres.
+    """
+    affine = make_geobox(grid, tile).affine
+    cols = np.array([0.5, tile.width - 0.5])
+    rows = np.array([0.5, tile.height - 0.5])
+    grid_cols, grid_rows = np.meshgrid(cols, rows)
+    xs = affine.a * grid_cols + affine.b * grid_rows + affine.c
+    ys = affine.d * grid_cols + affine.e * grid_rows + affine.f
+    to_equal_area = Transformer.from_crs(grid.crs, EQUAL_AREA, always_xy=True)
+    east, north = to_equal_area.transform(xs, ys)
+    across = (np.arange(tile.width) / max(tile.width - 1, 1))[None, :]
+    down = (np.arange(tile.height) / max(tile.height - 1, 1))[:, None]
+
+    def blend(corner: NDArray[np.float64]) -> NDArray[np.float64]:
+        top = corner[0, 0] * (1 - across) + corner[0, 1] * across
+        bottom = corner[1, 0] * (1 - across) + corner[1, 1] * across
+        blended: NDArray[np.float64] = top * (1 - down) + bottom * down
+        return blended
+
+    return np.stack([blend(np.asarray(east)), blend(np.asarray(north))]) / 1000
+
+
+def measure_pixel_km2(grid: Grid) -> float:
+    """Return the mean area of a pixel in km², on the equal-area projection."""
+    outline = box(0, 0, grid.width, grid.height)
+    affine = Affine(*grid.transform)
+    to_equal_area = Transformer.from_crs(grid.crs, EQUAL_AREA, always_xy=True)
+    corners = [affine * xy for xy in list(outline.exterior.coords)[:-1]]
+    ring = [to_equal_area.transform(*xy) for xy in corners]
+    area_m2 = shape({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}).area
+    return float(area_m2) / 1e6 / (grid.width * grid.height)
+
+
+def measure_area_km2(geometry: str) -> float:
+    """Return the area of a GeoJSON geometry (EPSG:4326) in km²."""
+    to_equal_area = Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
+    return float(transform_shape(to_equal_area.transform, shape(json.loads(geometry))).area) / 1e6

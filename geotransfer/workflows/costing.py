@@ -1,0 +1,54 @@
+"""Measure what a run uses."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from dataclasses import dataclass
+
+from geotransfer.core.cost import RunCost
+
+
+def _read_cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _read_peak_bytes() -> int:
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(own, children) * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Started at the beginning of a run, read at its end."""
+
+    cpu_s: float
+    wall_s: float
+
+    @staticmethod
+    def start() -> Meter:
+        """Start measuring this process and its children."""
+        return Meter(cpu_s=_read_cpu_s(), wall_s=time.perf_counter())
+
+    def read(
+        self,
+        *,
+        remote_cpu_s: float = 0.0,
+        read_bytes: int = 0,
+        written_bytes: int = 0,
+        n_pixels: int = 0,
+        area_km2: float = 0.0,
+    ) -> RunCost:
+        """Return the use since the start; ``remote_cpu_s`` is that of a cluster's workers."""
+        return RunCost(
+            cpu_s=_read_cpu_s() - self.cpu_s + remote_cpu_s,
+            wall_s=time.perf_counter() - self.wall_s,
+            peak_rss_bytes=_read_peak_bytes(),
+            read_bytes=read_bytes,
+            written_bytes=written_bytes,
+            n_pixels=n_pixels,
+            area_km2=area_km2,
+        )

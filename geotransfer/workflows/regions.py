@@ -1,0 +1,138 @@
+"""Regions: add from an outline, find, list."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import geopandas as gpd
+import pyogrio
+from shapely import force_2d, is_valid_reason, make_valid
+from shapely.geometry import mapping
+from shapely.geometry.base import BaseGeometry
+
+from geotransfer.core.fact import RegionAdded
+from geotransfer.core.identity import canonical_json
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.region import Region, RegionKind
+from geotransfer.core.spec import S2_SEMIANNUAL
+from geotransfer.errors import InputError, NotFound, OutlineInvalid
+from geotransfer.imagery.grids import measure_area_km2
+from geotransfer.store.workspace import Workspace
+
+
+def name_to_id(name: str) -> str:
+    """Turn a name into a region id: lower case letters, digits, hyphens."""
+    text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not text:
+        raise InputError(f"the name {name!r} has no letter or digit; give another.")
+    return text[:60]
+
+
+def read_outline(path: Path) -> str:
+    """Read a region's outline and return it as canonical GeoJSON geometry in EPSG:4326.
+
+    Raises
+    ------
+    OutlineInvalid
+        The file has no CRS, no polygon, or a polygon that crosses itself.
+    """
+    if not path.exists():
+        raise NotFound(f"{path}: there is no such file; check the path.")
+    try:
+        frame = gpd.read_file(path)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        raise OutlineInvalid(
+            f"{path.name}: cannot be read as an outline ({str(error).splitlines()[0]}); give"
+            " GeoJSON, GeoPackage or a zipped Shapefile."
+        ) from error
+    if frame.crs is None:
+        raise OutlineInvalid(
+            f"{path.name}: the outline has no CRS; assign one (a Shapefile needs its .prj)."
+        )
+    frame = frame.to_crs("EPSG:4326")
+    shapes = [g for g in frame.geometry if g is not None and g.geom_type.endswith("Polygon")]
+    if not shapes:
+        raise OutlineInvalid(f"{path.name}: no polygon in it; draw or export the region's outline.")
+    for number, geometry in enumerate(shapes, start=1):
+        if not geometry.is_valid:
+            raise OutlineInvalid(
+                f"{path.name}: polygon {number} is not valid ({is_valid_reason(geometry)}); repair"
+                " it (QGIS: Fix geometries)."
+            )
+    return check_outline(make_valid(gpd.GeoSeries(shapes).union_all()), where=path.name)
+
+
+def check_outline(geometry: BaseGeometry, *, where: str) -> str:
+    """Return an outline as canonical GeoJSON once it is known to lie on the globe."""
+    west, south, east, north = geometry.bounds
+    if west < -180 or east > 180 or south < -90 or north > 90:
+        raise OutlineInvalid(
+            f"{where}: coordinates reach {west:.1f}…{east:.1f}, {south:.1f}…{north:.1f}, which are"
+            " no degrees; the file's CRS is stated wrongly."
+        )
+    return canonical_json(mapping(force_2d(geometry))).decode()
+
+
+def add_region(
+    workspace: Workspace,
+    outline: Path | str,
+    *,
+    name: str,
+    actor: str,
+    kind: RegionKind = RegionKind.IMAGERY,
+    region_id: str | None = None,
+    attribution: str = "",
+    spec_name: str = S2_SEMIANNUAL.name,
+) -> Region:
+    """Add a region from an outline file, or from a GeoJSON geometry given as text.
+
+    Raises
+    ------
+    InputError
+        The region exists already, or the outline cannot be used.
+    """
+    chosen = region_id or name_to_id(name)
+    if workspace.ledger.read_last(RegionAdded, region_id=chosen) is not None:
+        raise InputError(
+            f"region {chosen!r} exists already; choose another name, or add scenes to it."
+        )
+    geometry = outline if isinstance(outline, str) else read_outline(outline)
+    if not isinstance(json.loads(geometry), dict):
+        raise OutlineInvalid(f"region {chosen!r}: the outline is not a GeoJSON geometry.")
+    region = Region(
+        region_id=chosen,
+        name=name,
+        kind=kind,
+        outline=geometry,
+        area_km2=measure_area_km2(geometry),
+        spec_name=spec_name,
+        legend_name=CROPLAND.name,
+        attribution=attribution,
+    )
+    workspace.ledger.append(RegionAdded(region_id=chosen, region=region), actor=actor)
+    return region
+
+
+def find_region(workspace: Workspace, region_id: str) -> Region:
+    """Return a region by its id.
+
+    Raises
+    ------
+    NotFound
+        There is none; the message lists what there is.
+    """
+    fact = workspace.ledger.read_last(RegionAdded, region_id=region_id)
+    if fact is None:
+        known = ", ".join(r.region_id for r in list_regions(workspace)) or "none yet"
+        raise NotFound(f"there is no region {region_id!r}; there are: {known}.")
+    return fact.region
+
+
+def list_regions(workspace: Workspace) -> list[Region]:
+    """Return every region, in the order they were added."""
+    regions: dict[str, Region] = {}
+    for recorded in workspace.ledger.read(RegionAdded):
+        regions[recorded.fact.region.region_id] = recorded.fact.region
+    return list(regions.values())

@@ -1,0 +1,96 @@
+"""Scenes: point a region at its catalog, list what it has."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from geotransfer.core.decode import from_plain
+from geotransfer.core.fact import ScenesAdded
+from geotransfer.core.grid import Grid
+from geotransfer.core.identity import canonical_json
+from geotransfer.core.region import Region
+from geotransfer.core.scene import Scene
+from geotransfer.core.spec import SPECS
+from geotransfer.errors import NotFound
+from geotransfer.imagery.catalog import check_bands, check_files, read_catalog
+from geotransfer.imagery.grids import choose_grid, complete_scene
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.regions import find_region
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionScenes:
+    """A region's scenes and the grid they are computed on."""
+
+    scenes: tuple[Scene, ...]
+    grid: Grid
+    tile_px: int
+
+
+def add_scenes(workspace: Workspace, region_id: str, location: str, *, actor: str) -> ScenesAdded:
+    """Add the scenes of a catalog to a region; a scene of a known id replaces the old one.
+
+    Parameters
+    ----------
+    location
+        STAC item, item collection, or a folder of items.
+
+    Raises
+    ------
+    SceneInvalid, SceneUnreadable, NotFound
+        Something about the catalog cannot be used; then nothing is added.
+    """
+    region = find_region(workspace, region_id)
+    spec = SPECS[region.spec_name]
+    found = read_catalog(location)
+    check_bands(found, spec.bands, spec_name=spec.name)
+    check_files(found, spec.bands)
+    return record_scenes(workspace, region, [complete_scene(s) for s in found], actor=actor)
+
+
+def record_scenes(
+    workspace: Workspace, region: Region, scenes: list[Scene], *, actor: str
+) -> ScenesAdded:
+    """Append the fact that scenes came in; the grid is chosen once and stays."""
+    last = workspace.ledger.read_last(ScenesAdded, region_id=region.region_id)
+    known: set[str] = set()
+    if last is not None:
+        known = {s.scene_id for s in load_scenes(workspace, region.region_id).scenes}
+    fact = ScenesAdded(
+        region_id=region.region_id,
+        scenes_id=workspace.blobs.put(canonical_json(scenes)),
+        n_scenes=len(scenes),
+        n_replaced=sum(scene.scene_id in known for scene in scenes),
+        grid=last.grid if last else choose_grid(scenes, region),
+        tile_px=last.tile_px if last else workspace.settings.tile_px,
+    )
+    workspace.ledger.append(fact, actor=actor)
+    return fact
+
+
+def load_scenes(workspace: Workspace, region_id: str) -> RegionScenes:
+    """Return a region's scenes, the newest description of each, ordered by date and id.
+
+    Raises
+    ------
+    NotFound
+        The region has no scenes yet.
+    """
+    facts = workspace.ledger.read(ScenesAdded, region_id=region_id)
+    if not facts:
+        find_region(workspace, region_id)
+        raise NotFound(
+            f"region {region_id!r} has no scenes yet; run `geotransfer scenes add {region_id}"
+            " CATALOG`."
+        )
+    scenes: dict[str, Scene] = {}
+    for recorded in facts:
+        for plain in json.loads(workspace.blobs.get(recorded.fact.scenes_id)):
+            scene = from_plain(Scene, plain)
+            scenes[scene.scene_id] = scene
+    return RegionScenes(
+        scenes=tuple(sorted(scenes.values(), key=lambda s: (s.sensed_at, s.scene_id))),
+        grid=facts[-1].fact.grid,
+        tile_px=facts[-1].fact.tile_px,
+    )
