@@ -30,7 +30,7 @@ _C5 = np.float32(0.0013333558146428443)
 _C6 = np.float32(0.00015403530393381608)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _exponentiate(values: Float32, bits: NDArray[np.int32], powers: Float32) -> None:
     """Replace ``values`` (none positive) by their exponential; ``powers`` views ``bits``."""
     for p in range(values.shape[0]):
@@ -45,7 +45,7 @@ def _exponentiate(values: Float32, bits: NDArray[np.int32], powers: Float32) -> 
         values[p] *= powers[p]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _correct_range(
     start: int,
     stop: int,
