@@ -1,0 +1,143 @@
+"""How much better one model is than another on the same rows, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from geotransfer.accuracy.auc import resample_auc
+from geotransfer.accuracy.intervals import draw_unit_counts
+from geotransfer.core.estimate import Estimate
+
+Float64 = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+N_RESAMPLES = 500
+
+
+def measure_macro_auc(
+    scores: Float64,
+    targets: Integers,
+    *,
+    unit_counts: Float64 | None = None,
+    units: Integers | None = None,
+) -> Float64:
+    """AUC of class scores: of the second of two classes, else the mean one-against-rest.
+
+    Parameters
+    ----------
+    scores
+        Shape (n_classes, n), or (1, n) for two classes.
+    targets
+        Shape (n,), index of each row's class.
+    unit_counts, units
+        Bootstrap: how often each unit is drawn (n_draws, n_units), unit of each row (n,).
+
+    Returns
+    -------
+    Shape (n_draws,), one value without a bootstrap; NaN where one class only was drawn.
+    """
+    if unit_counts is None or units is None:
+        unit_counts, units = np.ones((1, 1)), np.zeros(len(targets), dtype=np.int64)
+    if len(scores) <= 2:
+        return resample_auc(scores[-1], targets == 1, unit_counts, units)
+    parts = [
+        resample_auc(scores[k], targets == k, unit_counts, units)
+        for k in range(len(scores))
+        if 0 < (targets == k).sum() < len(targets)
+    ]
+    return np.asarray(np.mean(parts, axis=0)) if parts else np.full(len(unit_counts), np.nan)
+
+
+def measure_gain(
+    scores: Float64,
+    reference_scores: Float64,
+    targets: Integers,
+    groups: Integers,
+    *,
+    seed: int,
+    level: float = 0.95,
+) -> tuple[Estimate, float]:
+    """Paired AUC gain over a reference with a bootstrap over groups of neighbouring rows.
+
+    Returns
+    -------
+    The gain with its interval, and the bootstrap's standard error.
+    """
+    _, units = np.unique(groups, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    counts = draw_unit_counts(int(units.max()) + 1, N_RESAMPLES, rng)
+    value = float(
+        (measure_macro_auc(scores, targets) - measure_macro_auc(reference_scores, targets))[0]
+    )
+    draws = measure_macro_auc(scores, targets, unit_counts=counts, units=units) - measure_macro_auc(
+        reference_scores, targets, unit_counts=counts, units=units
+    )
+    draws = draws[np.isfinite(draws)]
+    # With few blocks a bootstrap is too sure; the usual correction widens it.
+    n_units = counts.shape[1]
+    error = float(draws.std() * np.sqrt(n_units / max(n_units - 1, 1))) if len(draws) > 1 else 1.0
+    z = float(ndtri(0.5 + level / 2))
+    return (
+        Estimate(
+            value=value,
+            low=value - z * error,
+            high=value + z * error,
+            level=level,
+            method="paired AUC, block bootstrap",
+            n=len(targets),
+        ),
+        error,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainPrior:
+    """What a strategy gained on blocks without labels in rehearsals, before any label is seen."""
+
+    labels: tuple[int, ...]
+    """Numbers of labels rehearsed, rising."""
+    means: tuple[float, ...]
+    """Mean AUC gain at each."""
+    deviations: tuple[float, ...]
+    """Standard deviation over regions and draws at each."""
+
+    def interpolate(self, n_labels: int) -> tuple[float, float]:
+        """Mean and deviation for a number of labels, linear in its logarithm."""
+        at = np.log(max(n_labels, 1))
+        known = np.log(np.array(self.labels))
+        return (
+            float(np.interp(at, known, self.means)),
+            float(np.interp(at, known, self.deviations)),
+        )
+
+
+def predict_gain(
+    observed: float, error: float, *, prior: GainPrior, n_labels: int, level: float = 0.90
+) -> tuple[Estimate, float]:
+    """Join rehearsals and held-out blocks into the gain to expect elsewhere in the region.
+
+    A normal prior from rehearsals meets the paired gain ``observed`` on the labels' own held-out
+    blocks, known to ``error`` (Gelman et al. 2013, section 2.5).
+
+    Returns
+    -------
+    The expected gain with its prediction interval, and the probability that it is above zero.
+    """
+    mean, deviation = prior.interpolate(n_labels)
+    precision = 1 / deviation**2 + 1 / max(error, 1e-6) ** 2
+    value = (mean / deviation**2 + observed / max(error, 1e-6) ** 2) / precision
+    spread = precision**-0.5
+    z = float(ndtri(0.5 + level / 2))
+    estimate = Estimate(
+        value=value,
+        low=value - z * spread,
+        high=value + z * spread,
+        level=level,
+        method="rehearsals and held-out blocks, normal prediction",
+        n=n_labels,
+    )
+    return estimate, float(ndtr(value / spread))
