@@ -38,6 +38,7 @@ SETTINGS = (
     Setting("lease_s", 30.0, "Seconds without a heartbeat after which a job is taken over."),
     Setting("host", "127.0.0.1", "Address the console listens on."),
     Setting("port", 8501, "Port the console listens on."),
+    Setting("reference_data", "", "Folder with reference data; real regions in it are shown too."),
     Setting("max_upload_mb", 50, "Largest upload in megabytes."),
     Setting("stale_tolerance", 0.02, "Share of pixels that only-if-changed may leave stale."),
     Setting("cube_gb", 4.0, "Disk for the cube of what was read, in gigabytes; 0: none."),
@@ -62,6 +63,7 @@ class Settings:
     lease_s: float
     host: str
     port: int
+    reference_data: str
     max_upload_mb: int
     stale_tolerance: float
     cube_gb: float

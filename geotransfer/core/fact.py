@@ -121,6 +121,8 @@ class LabelsAdded(Fact):
     kind: ClassVar[str] = "labels-added"
     labels_id: str
     """Content id of the accepted rows; the blob can be erased, the id stays."""
+    role: str
+    """``calibration`` (fine-tuning may use them) or ``holdout`` (evaluation only)."""
     file_name: str
     n_rows: int
     n_rejected: int

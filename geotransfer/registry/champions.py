@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from geotransfer.core.fact import Fact, ModelPromoted, ModelRolledBack, Recorded
+from geotransfer.core.model import ModelVersion
+from geotransfer.core.region import Region
+from geotransfer.registry.versions import find_baseline, list_versions
 from geotransfer.store.workspace import Workspace
 
 
@@ -23,6 +26,16 @@ def find_champion(
     """Return the model id that serves a region (at a time); None means the global model."""
     moves = list_moves(workspace, region_id, until=until)
     return moves[-1].fact.model_id if moves else None
+
+
+def find_serving(
+    workspace: Workspace, region: Region, *, until: datetime | None = None
+) -> ModelVersion:
+    """Return the version that serves a region: its champion, else the global model."""
+    champion = find_champion(workspace, region.region_id, until=until)
+    if champion is None:
+        return find_baseline(workspace, region.spec_name)
+    return next(v for v in list_versions(workspace) if v.model_id == champion)
 
 
 def find_previous(workspace: Workspace, region_id: str) -> str | None:

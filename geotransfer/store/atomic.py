@@ -27,11 +27,19 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        # mkstemp makes private files; ours are for the analyst's GIS too.
+        temporary.chmod(0o666 & ~_read_umask())
         temporary.replace(path)
     except OSError as error:
         raise_store_error(error, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def write_bytes(path: Path, data: bytes) -> None:

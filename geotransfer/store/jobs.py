@@ -57,8 +57,10 @@ class JobQueue:
                 )
         return self.find(job_id)
 
-    def claim(self, worker_id: str) -> Job | None:
+    def claim(self, worker_id: str, *, job_id: str | None = None) -> Job | None:
         """Take the oldest queued job, or one whose worker has gone silent; None without any.
+
+        With ``job_id`` only that job is taken.
 
         A region's jobs run one at a time, so that two never write the same map.
         """
@@ -80,6 +82,8 @@ class JobQueue:
                 if is_running and row.lease_until > stamp:
                     continue
                 if json.loads(row.command)["region_id"] in busy:
+                    continue
+                if job_id is not None and row.job_id != job_id:
                     continue
                 if row.is_cancel_requested:
                     self._end(connection, row.job_id, JobState.CANCELLED)

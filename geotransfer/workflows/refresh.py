@@ -25,12 +25,13 @@ from geotransfer.core.scene import Scene
 from geotransfer.core.spec import SPECS, FeatureSpec
 from geotransfer.imagery.grids import find_footprints, measure_pixel_km2, touch_tile
 from geotransfer.imagery.scheduler import run_tasks
+from geotransfer.registry.champions import find_serving
 from geotransfer.store.ledger import format_time
 from geotransfer.store.tables import Row, read_table, write_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.costing import Meter
 from geotransfer.workflows.maps import write_map
-from geotransfer.workflows.models import find_serving, load_cached_model
+from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scenes import RegionScenes, load_scenes
@@ -149,11 +150,8 @@ def refresh(
     meter = Meter.start()
     progress(0, 0, "comparing scenes with the last map")
     planned = plan_region(workspace, region_id)
-    work = [
-        d.tile_id for d in planned.plan.decisions if d.action in (Action.COMPUTE, Action.PREDICT)
-    ]
-    dropped = planned.plan.select(Action.DROP)
-    tasks = _make_tasks(workspace, planned, set(work))
+    work = {*planned.plan.select(Action.COMPUTE), *planned.plan.select(Action.PREDICT)}
+    tasks = _make_tasks(workspace, planned, work)
     results: dict[str, TileResult] = {}
     for result in run_tasks(
         compute_tile,

@@ -1,0 +1,7 @@
+"""`python -m geotransfer` is the command line."""
+
+from __future__ import annotations
+
+from geotransfer.cli import main
+
+main()

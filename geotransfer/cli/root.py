@@ -1,0 +1,70 @@
+"""The root command and its families."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from geotransfer import __version__
+from geotransfer.cli import calibrate, regions, serving, training, work
+from geotransfer.cli.context import EXIT_INPUT, make_session
+from geotransfer.errors import InputError
+
+app = typer.Typer(
+    name="geotransfer",
+    help="Make a satellite-image model work, provably, in a region it was not trained in.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", "-w", help="Folder of the workspace.")
+    ] = None,
+    is_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Read the settings."""
+    try:
+        context.obj = make_session(workspace, is_json)
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(EXIT_INPUT) from error
+
+
+regions.register(app)
+work.register(app)
+calibrate.register(app)
+training.register(app)
+serving.register(app)
+
+
+def main() -> None:
+    """Run the command line; explain a missing system library instead of a traceback."""
+    try:
+        app()
+    except OSError as error:
+        if "libgomp" not in str(error):
+            raise
+        sys.stderr.write(
+            "error: the system library libgomp.so.1 is missing, which LightGBM needs;"
+            " install it with `apt-get install libgomp1` (Debian, Ubuntu) and try again.\n"
+        )
+        raise SystemExit(1) from None

@@ -1,0 +1,158 @@
+"""Which workflow answers which verb, and how a worker runs a job. Science is imported when run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from geotransfer.core.identity import to_plain
+from geotransfer.core.job import Command, Job
+from geotransfer.errors import GeoTransferError, JobCancelled, JobLost
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.progress import Progress
+
+Arguments = Mapping[str, Any]
+Verb = Callable[[Workspace, Command, Progress, str], object]
+
+REPORT_EVERY_S = 0.5
+
+
+def _run_prepare(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.prepare import prepare_workspace
+
+    return prepare_workspace(workspace, actor=actor, progress=progress)
+
+
+def _run_demo(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.bouconne import add_bouconne
+
+    return add_bouconne(workspace, actor=actor, progress=progress)
+
+
+def _run_refresh(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.refresh import refresh
+
+    return refresh(workspace, str(command.region_id), actor=actor, progress=progress)
+
+
+def _run_evaluate(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.evaluate import evaluate_region
+
+    return evaluate_region(workspace, str(command.region_id), actor=actor, progress=progress)
+
+
+def _run_fine_tune(
+    workspace: Workspace, command: Command, progress: Progress, actor: str
+) -> object:
+    from geotransfer.workflows.fine_tune import fine_tune_region
+
+    return fine_tune_region(
+        workspace,
+        str(command.region_id),
+        labels_id=str(command.arguments["labels_id"]),
+        seed=int(command.arguments.get("seed") or 0),
+        actor=actor,
+        progress=progress,
+    )
+
+
+VERBS: Mapping[str, Verb] = {
+    "prepare": _run_prepare,
+    "demo": _run_demo,
+    "refresh": _run_refresh,
+    "evaluate": _run_evaluate,
+    "fine-tune": _run_fine_tune,
+}
+"""Work that is a job, by its verb."""
+
+
+def name_worker() -> str:
+    """Return a name no other worker has: host, process and a random part."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+class Heartbeat:
+    """Keeps a job's lease alive while its work runs, and passes progress and cancel on."""
+
+    def __init__(self, workspace: Workspace, job_id: str, worker_id: str) -> None:
+        self._workspace = workspace
+        self._job_id = job_id
+        self._worker_id = worker_id
+        self._ended = threading.Event()
+        self._is_cancelled = False
+        self._is_lost = False
+        self._reported_at = 0.0
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        """Start beating."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop beating."""
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._workspace.settings.lease_s / 4):
+            self._report()
+            if self._is_lost:
+                return
+
+    def _report(self, **told: Any) -> None:
+        try:
+            asked = self._workspace.jobs.report(self._job_id, self._worker_id, **told)
+        except JobLost:
+            self._is_lost = True
+        else:
+            self._is_cancelled = self._is_cancelled or asked
+
+    def report(self, done: int, planned: int, message: str) -> None:
+        """Note progress, at most twice a second; stop the work where it should stop."""
+        now = time.monotonic()
+        if now - self._reported_at >= REPORT_EVERY_S or done == planned:
+            self._reported_at = now
+            self._report(done=done, planned=planned, message=message)
+        if self._is_lost:
+            raise JobLost(f"job {self._job_id} is no longer this worker's; it stops here.")
+        if self._is_cancelled:
+            raise JobCancelled("cancelled; what was finished is kept and used next time.")
+
+
+def run_job(workspace: Workspace, job: Job, worker_id: str) -> None:
+    """Run a claimed job to its end; a failure becomes the job's own sentence."""
+    verb = VERBS.get(job.command.verb)
+    if verb is None:
+        workspace.jobs.fail(
+            job.job_id, worker_id, f"this worker does not know {job.command.verb!r}; update it."
+        )
+        return
+    try:
+        with Heartbeat(workspace, job.job_id, worker_id) as heartbeat:
+            result = verb(workspace, job.command, heartbeat.report, job.submitted_by)
+    except JobLost:
+        return
+    except JobCancelled as error:
+        workspace.jobs.fail(job.job_id, worker_id, str(error), cancelled=True)
+    except GeoTransferError as error:
+        workspace.jobs.fail(job.job_id, worker_id, str(error))
+    except Exception as error:
+        # A defect of ours: the person sees that it is one, the worker's own log shows where.
+        workspace.jobs.fail(
+            job.job_id,
+            worker_id,
+            f"a fault in GeoTransfer ({type(error).__name__}: {error}); the worker's log has the"
+            " details, please report it.",
+        )
+        raise
+    else:
+        plain = to_plain(result)
+        workspace.jobs.finish(
+            job.job_id, worker_id, plain if isinstance(plain, dict) else {"value": plain}
+        )

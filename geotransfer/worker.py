@@ -1,0 +1,54 @@
+"""The worker: claims jobs and runs them until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from types import FrameType
+
+from geotransfer.store.workspace import Workspace
+from geotransfer.wiring import name_worker, run_job
+
+POLL_S = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+def work(workspace: Workspace, *, until_idle: bool = False) -> int:
+    """Claim and run jobs; return how many were run.
+
+    Parameters
+    ----------
+    until_idle
+        Stop when nothing waits instead of watching on.
+
+    Notes
+    -----
+    SIGTERM and SIGINT stop it: a job that runs is left to its lease, and the next worker takes it
+    over from what was finished.
+    """
+    stopped = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+    worker_id = name_worker()
+    n_run = 0
+    while not stopped.is_set():
+        job = workspace.jobs.claim(worker_id)
+        if job is None:
+            if until_idle:
+                break
+            stopped.wait(POLL_S)
+            continue
+        n_run += 1
+        try:
+            run_job(workspace, job, worker_id)
+        except Exception:
+            # One job's fault must not take the worker down; the job already says so.
+            logger.exception("job %s (%s) ended by a fault", job.job_id, job.command.verb)
+    return n_run

@@ -1,0 +1,38 @@
+"""Commands as jobs: what a page or the command line asks a worker to do."""
+
+from __future__ import annotations
+
+from geotransfer.core.job import Command, Job
+from geotransfer.store.workspace import Workspace
+
+
+def submit_refresh(workspace: Workspace, region_id: str, *, by: str) -> Job:
+    """Queue a refresh of a region's map."""
+    return workspace.jobs.submit(Command(verb="refresh", region_id=region_id, arguments={}), by=by)
+
+
+def submit_evaluate(workspace: Workspace, region_id: str, *, by: str) -> Job:
+    """Queue an evaluation of a region's map."""
+    return workspace.jobs.submit(Command(verb="evaluate", region_id=region_id, arguments={}), by=by)
+
+
+def submit_fine_tune(
+    workspace: Workspace, region_id: str, *, labels_id: str, seed: int, by: str
+) -> Job:
+    """Queue a fine-tune on stored labels."""
+    return workspace.jobs.submit(
+        Command(
+            verb="fine-tune", region_id=region_id, arguments={"labels_id": labels_id, "seed": seed}
+        ),
+        by=by,
+    )
+
+
+def submit_demo(workspace: Workspace, *, by: str) -> Job:
+    """Queue the download and first map of the real example region."""
+    return workspace.jobs.submit(Command(verb="demo", region_id="bouconne", arguments={}), by=by)
+
+
+def submit_prepare(workspace: Workspace, *, by: str) -> Job:
+    """Queue the preparation of the default workspace."""
+    return workspace.jobs.submit(Command(verb="prepare", region_id=None, arguments={}), by=by)
