@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
@@ -16,9 +15,6 @@ Floats = NDArray[np.float64]
 
 N_DRAWS = 1000
 """Resamples per interval: the end points of a 95 % interval then rest on 25 draws each."""
-
-Statistic = Callable[[Floats], Floats]
-"""From draws of shares or counts, shape ``(n_draws, …)``, to one figure a draw; NaN: undefined."""
 
 
 def check_level(level: float) -> float:
@@ -140,3 +136,30 @@ def draw_unit_counts(n_units: int, n_draws: int, rng: np.random.Generator) -> Fl
     drawn += np.arange(n_draws)[:, None] * n_units
     counts = np.bincount(drawn.ravel(), minlength=n_draws * n_units)
     return counts.reshape(n_draws, n_units).astype(np.float64)
+
+
+def draw_dirichlet(
+    counts: Floats, prior: Floats, *, n_draws: int, rng: np.random.Generator
+) -> Floats:
+    """Return draws of the shares behind each stratum's counts, ``(n_draws, n_strata, n_cells)``.
+
+    A stratum's shares, given its counts, follow a Dirichlet distribution of counts + prior (for
+    two cells a Beta). A prior of 0 marks a cell that cannot occur; 1 over the number of possible
+    cells each is a good choice for all figures at once (Berger, Bernardo and Sun 2015, doi
+    10.1214/14-BA915). Cells never seen keep a chance, so that no interval is empty.
+    """
+    draws = rng.standard_gamma(counts + prior, size=(n_draws, *counts.shape))
+    return np.asarray(draws / draws.sum(axis=-1, keepdims=True))
+
+
+def resample_strata(counts: Floats, *, n_draws: int, rng: np.random.Generator) -> Floats:
+    """Return bootstrap shares within strata, ``(n_draws, n_strata, n_cells)``.
+
+    Each stratum draws one row less than it has: resamples of full size would vary too little, by
+    (n − 1)/n. Strata need two rows. Rao and Wu 1988, doi 10.1080/01621459.1988.10478591.
+    """
+    sizes = counts.sum(axis=-1)
+    shares = counts / sizes[:, None]
+    n_drawn = np.rint(sizes - 1).astype(np.int64)
+    draws = rng.multinomial(n_drawn, shares, size=(n_draws, len(counts)))
+    return np.asarray(draws / n_drawn[:, None])

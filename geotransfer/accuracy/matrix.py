@@ -213,7 +213,7 @@ def evaluate_rows(
         for name, total in zip(legend.names, np.bincount(reference, minlength=k), strict=True)
         if not total
     ]
-    # One figure a line, in the order of _resample_figures.
+    # One figure a line, in the order of measure_figures.
     figures = [
         estimate_overall(matrix, level=level),
         estimate_balanced(matrix, level=level),
@@ -279,23 +279,36 @@ def _check_scores(probability: ArrayLike, n: int) -> Floats:
 def _resample_figures(
     mapped: Indices, reference: Indices, k: int, unit_counts: Floats, units: Indices
 ) -> Floats:
-    """Return overall, balanced, user's, producer's, F1 per resample, ``(n_draws, 2 + 3k)``."""
+    """Return the figures of each resample, ``(n_draws, 2 + 3k)``."""
     n_units = unit_counts.shape[1]
     cell = (units * k + mapped) * k + reference
     unit_cells = np.bincount(cell, minlength=n_units * k * k).reshape(n_units, k * k)
     draws = (unit_counts @ unit_cells).reshape(-1, k, k)
-    hits = np.einsum("bii->bi", draws)
-    map_totals, reference_totals = draws.sum(axis=2), draws.sum(axis=1)
+    return measure_figures(draws, occurs=np.isin(np.arange(k), reference))
+
+
+def measure_figures(cells: Floats, *, occurs: NDArray[np.bool_]) -> Floats:
+    """Return overall, balanced, then user's, producer's and F1 per class, ``(…, 2 + 3k)``.
+
+    Parameters
+    ----------
+    cells
+        Counts or shares, ``(…, k, k)``, map classes in rows; undefined figures are NaN.
+    occurs
+        Classes of the balanced accuracy, shape ``(k,)``.
+    """
+    hits = np.einsum("...ii->...i", cells)
+    map_totals, reference_totals = cells.sum(axis=-1), cells.sum(axis=-2)
     found = _divide(hits, reference_totals)
-    occurs = np.isin(np.arange(k), reference)
-    return np.column_stack(
+    return np.concatenate(
         (
-            hits.sum(axis=1) / draws.sum(axis=(1, 2)),
-            found[:, occurs].mean(axis=1),
+            (hits.sum(axis=-1) / cells.sum(axis=(-1, -2)))[..., None],
+            found[..., occurs].mean(axis=-1)[..., None],
             _divide(hits, map_totals),
             found,
             _divide(2 * hits, map_totals + reference_totals),
-        )
+        ),
+        axis=-1,
     )
 
 

@@ -1,0 +1,370 @@
+"""Accuracy and area of a map from a stratified sample of reference labels.
+
+One estimator serves both designs: strata that are the map's classes (Olofsson et al. 2014, doi
+10.1016/j.rse.2014.02.015) and strata that are not, such as points drawn on the baseline's map that
+now judge a fine-tuned one (Stehman 2014, doi 10.1080/01431161.2014.930207). Every figure is a ratio
+Σ W_h ȳ_h / Σ W_h x̄_h, its standard error the delta method's, F1 included; for strata that are map
+classes these are Olofsson's equations 4–11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geotransfer.accuracy.intervals import (
+    Floats,
+    bound_draws,
+    check_level,
+    draw_dirichlet,
+    resample_strata,
+    unknown_share,
+)
+from geotransfer.accuracy.matrix import (
+    count_matrix,
+    estimate_users,
+    index_codes,
+    measure_figures,
+)
+from geotransfer.core.estimate import ErrorMatrix, Estimate, Evaluation
+from geotransfer.core.legend import Legend
+from geotransfer.errors import InputError, TableInvalid
+
+Interval = Literal["dirichlet", "bootstrap"]
+
+N_DRAWS = 4000
+"""Draws per interval; they are cheap, and the ends should not depend on the seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaFigure:
+    """An estimate with its standard error."""
+
+    estimate: Estimate
+    standard_error: float | None
+    """From the design's variance formula; None where the figure is unknown or some stratum has a
+    single row, which says nothing about spread (the interval holds all the same)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaAccuracy:
+    """What a stratified sample says about a map and the area of each class."""
+
+    class_names: tuple[str, ...]
+    matrix: ErrorMatrix
+    """Counts of the sample, unweighted."""
+    cell_shares: tuple[tuple[float, ...], ...]
+    """Estimated share of the area in each cell, ``[map][reference]``; sums to 1."""
+    overall: AreaFigure
+    balanced: AreaFigure
+    users: tuple[AreaFigure, ...]
+    producers: tuple[AreaFigure, ...]
+    f1: tuple[AreaFigure, ...]
+    shares: tuple[AreaFigure, ...]
+    """Share of the area that truly is each class."""
+    areas_km2: tuple[AreaFigure, ...]
+    """The same in km²."""
+    is_indicative: bool
+    """True where labels are no probability sample: the figures then describe the labels' places,
+    and no statement about the whole area follows."""
+
+    def to_evaluation(self) -> Evaluation:
+        """Return the accuracy as a design-based evaluation; refused where only indicative."""
+        if self.is_indicative:
+            raise InputError(
+                "Labels that are no probability sample cannot give a design-based accuracy; draw"
+                " places at random, or report separated folds."
+            )
+        return Evaluation(
+            estimand="design-based",
+            separation_km=None,
+            matrix=self.matrix,
+            overall=self.overall.estimate,
+            balanced=self.balanced.estimate,
+            auc=None,
+            users=tuple(figure.estimate for figure in self.users),
+            producers=tuple(figure.estimate for figure in self.producers),
+            f1=tuple(figure.estimate for figure in self.f1),
+            note="Weighted by area: figures describe the whole map.",
+        )
+
+
+def estimate_olofsson(
+    matrix: ErrorMatrix,
+    mapped_km2: Sequence[float],
+    *,
+    is_probability_sample: bool,
+    seed: int,
+    level: float = 0.95,
+    interval: Interval = "dirichlet",
+) -> AreaAccuracy:
+    """Return area-weighted accuracy and area where the strata are the map's classes.
+
+    Also right for a simple random sample, whose rows are then weighted to the map's known areas.
+
+    Parameters
+    ----------
+    matrix
+        Counts, map classes (the strata) in rows.
+    mapped_km2
+        Area the map gives each class, in the matrix's order; ``measure_mapped_km2`` counts it.
+    is_probability_sample
+        Whether every place of a class had the same known chance to be labelled. If not, all
+        figures are marked indicative.
+    interval
+        ``dirichlet`` (posterior draws) covers best; ``bootstrap`` resamples within strata.
+
+    Raises
+    ------
+    InputError
+        A class with mapped area and no row: nothing is known about that part of the map.
+    """
+    counts = np.asarray(matrix.counts, dtype=np.float64)
+    k = len(counts)
+    strata = np.zeros((k, k, k))
+    strata[np.arange(k), np.arange(k)] = counts
+    prior = np.repeat(np.eye(k)[:, :, None], k, axis=2) / k
+    result = _estimate_strata(
+        strata,
+        prior,
+        np.asarray(mapped_km2, dtype=np.float64),
+        matrix,
+        matrix.class_names,
+        sampled_shares=np.zeros(k),
+        is_probability_sample=is_probability_sample,
+        seed=seed,
+        level=level,
+        interval=interval,
+    )
+    # Within one stratum rows are a plain random sample, for which Wilson's interval is better.
+    method = _name_method("wilson", is_probability_sample)
+    users = tuple(
+        replace(figure, estimate=replace(wilson, method=method)) if wilson.n else figure
+        for figure, wilson in zip(result.users, estimate_users(matrix, level=level), strict=True)
+    )
+    return replace(result, users=users)
+
+
+def _name_method(method: str, is_probability_sample: bool) -> str:
+    return method if is_probability_sample else f"indicative {method}"
+
+
+def estimate_stehman(
+    strata: ArrayLike,
+    map_codes: ArrayLike,
+    reference_codes: ArrayLike,
+    legend: Legend,
+    stratum_km2: Mapping[object, float],
+    *,
+    is_probability_sample: bool,
+    seed: int,
+    unit_km2: float = 0.0,
+    level: float = 0.95,
+    interval: Interval = "dirichlet",
+) -> AreaAccuracy:
+    """Return area-weighted accuracy and area where strata and map classes differ.
+
+    Parameters
+    ----------
+    strata
+        Stratum of each row, ``n`` values that are keys of ``stratum_km2``.
+    map_codes, reference_codes
+        Legend codes, shape ``(n,)``.
+    stratum_km2
+        Area of each stratum; looked up by name, never by position.
+    unit_km2
+        Area of one sampled unit (a pixel), for the finite population correction 1 − n_h/N_h; 0
+        (the default) leaves it out, which matters only where a stratum is nearly all labelled.
+
+    Raises
+    ------
+    InputError
+        A stratum with area and no row, or a row of a stratum without area.
+    """
+    mapped = index_codes(map_codes, legend, where="map_codes")
+    reference = index_codes(reference_codes, legend, where="reference_codes")
+    matrix = count_matrix(map_codes, reference_codes, legend)
+    row_strata = np.asarray(strata).tolist()
+    if len(row_strata) != len(mapped):
+        raise TableInvalid(
+            f"strata has {len(row_strata)} rows, map_codes {len(mapped)}; give one of each a row."
+        )
+    names = list(stratum_km2)
+    places = {name: place for place, name in enumerate(names)}
+    stranger = next((name for name in row_strata if name not in places), None)
+    if stranger is not None:
+        raise InputError(f"Stratum {stranger!r} has rows but no area; add it to stratum_km2.")
+    k = len(legend.classes)
+    cells = np.zeros((len(names), k, k))
+    rows = np.array([places[name] for name in row_strata], dtype=np.intp)
+    np.add.at(cells, (rows, mapped, reference), 1)
+    area_km2 = np.array([stratum_km2[name] for name in names], dtype=np.float64)
+    sizes = cells.sum(axis=(1, 2))
+    sampled_shares = np.zeros(len(names))
+    np.divide(sizes * unit_km2, area_km2, out=sampled_shares, where=area_km2 > 0)
+    return _estimate_strata(
+        cells,
+        np.full(cells.shape, 1 / k**2),
+        area_km2,
+        matrix,
+        [str(name) for name in names],
+        sampled_shares=sampled_shares,
+        is_probability_sample=is_probability_sample,
+        seed=seed,
+        level=level,
+        interval=interval,
+    )
+
+
+def _estimate_strata(
+    cells: Floats,
+    prior: Floats,
+    area_km2: Floats,
+    matrix: ErrorMatrix,
+    stratum_names: Sequence[str],
+    *,
+    sampled_shares: Floats,
+    is_probability_sample: bool,
+    seed: int,
+    level: float,
+    interval: Interval,
+) -> AreaAccuracy:
+    """Estimate from counts per stratum and cell, ``cells[stratum, map, reference]``."""
+    check_level(level)
+    used = _check_strata(cells, area_km2, stratum_names, interval)
+    cells, prior = cells[used], prior[used]
+    total_km2 = float(area_km2.sum())
+    weights = area_km2[used] / total_km2
+    n_strata, k, _ = cells.shape
+    sizes = cells.sum(axis=(1, 2))
+    within = cells / sizes[:, None, None]
+    shares = np.tensordot(weights, within, axes=1)
+    occurs = shares.sum(axis=0) > 0
+
+    rng = np.random.default_rng(seed)
+    flat = cells.reshape(n_strata, -1)
+    if interval == "dirichlet":
+        drawn = draw_dirichlet(flat, prior.reshape(n_strata, -1), n_draws=N_DRAWS, rng=rng)
+    else:
+        drawn = resample_strata(flat, n_draws=N_DRAWS, rng=rng)
+    draws = _list_figures(np.einsum("h,bhc->bc", weights, drawn).reshape(-1, k, k), occurs)
+    method = _name_method(f"stratified-{interval}", is_probability_sample)
+    n = int(sizes.sum())
+
+    def estimate(value: float, draws: Floats, influence: Floats) -> AreaFigure:
+        if not np.isfinite(value):
+            return AreaFigure(estimate=unknown_share(level, reason="no-rows"), standard_error=None)
+        value = min(value, 1.0)  # rounding
+        low, high = bound_draws(draws, level)
+        # Draws of a share observed to be 0 or 1 stay inside it.
+        low, high = min(low, value), max(high, value)
+        return AreaFigure(
+            estimate=Estimate(value=value, low=low, high=high, level=level, method=method, n=n),
+            standard_error=_find_error(influence, within, sizes, weights, sampled_shares[used]),
+        )
+
+    figures = [
+        estimate(float(value), column, influence)
+        for value, column, influence in zip(
+            _list_figures(shares, occurs), draws.T, _list_influences(shares, occurs), strict=True
+        )
+    ]
+    overall, balanced, *rest = figures
+    users, producers, f1, true_shares = (tuple(rest[i * k : (i + 1) * k]) for i in range(4))
+    return AreaAccuracy(
+        class_names=matrix.class_names,
+        matrix=matrix,
+        cell_shares=tuple(tuple(float(share) for share in row) for row in shares),
+        overall=overall,
+        balanced=balanced,
+        users=users,
+        producers=producers,
+        f1=f1,
+        shares=true_shares,
+        areas_km2=tuple(_scale(figure, total_km2) for figure in true_shares),
+        is_indicative=not is_probability_sample,
+    )
+
+
+def _check_strata(
+    cells: Floats, area_km2: Floats, names: Sequence[str], interval: Interval
+) -> NDArray[np.bool_]:
+    """Return which strata have area; refuse one with area and too few rows."""
+    if area_km2.shape != (len(cells),) or not np.isfinite(area_km2).all() or area_km2.min() < 0:
+        raise InputError(
+            f"Areas are {area_km2.tolist()} for {len(cells)} strata; give one area in km² each."
+        )
+    used = np.asarray(area_km2 > 0)
+    if not used.any():
+        raise InputError("No stratum has any area; count the map's areas first.")
+    sizes = cells.sum(axis=(1, 2))
+    needed = 1 if interval == "dirichlet" else 2
+    short = np.flatnonzero(used & (sizes < needed))
+    if len(short):
+        raise InputError(
+            f"Stratum {names[short[0]]!r} covers {area_km2[short[0]] / area_km2.sum():.1%} of the"
+            f" area and has {int(sizes[short[0]])} reference rows, {needed} are needed; label"
+            " places there or merge it with another stratum."
+        )
+    return used
+
+
+def _list_figures(shares: Floats, occurs: NDArray[np.bool_]) -> Floats:
+    """Return overall, balanced, user's, producer's, F1 and true share, ``(…, 2 + 4k)``."""
+    return np.concatenate((measure_figures(shares, occurs=occurs), shares.sum(axis=-2)), axis=-1)
+
+
+def _list_influences(shares: Floats, occurs: NDArray[np.bool_]) -> list[Floats]:
+    """Return each figure's influence per cell, in the order of ``_list_figures``.
+
+    A ratio Y/X has influence (y − R·x)/X: its variance is that of the influence's mean.
+    """
+    k = len(shares)
+    classes = range(k)
+    whole = np.ones((k, k))
+
+    def influence(part: Floats, base: Floats) -> Floats:
+        total = float((shares * base).sum())
+        if not total:
+            return np.full((k, k), np.nan)
+        ratio = float((shares * part).sum()) / total
+        return (part - ratio * base) / total
+
+    hits = [np.outer(unit, unit) for unit in np.eye(k)]
+    rows = [np.outer(unit, np.ones(k)) for unit in np.eye(k)]
+    columns = [row.T for row in rows]
+    users = [influence(hits[c], rows[c]) for c in classes]
+    producers = [influence(hits[c], columns[c]) for c in classes]
+    f1 = [influence(2 * hits[c], rows[c] + columns[c]) for c in classes]
+    balanced = np.mean([producers[c] for c in classes if occurs[c]], axis=0)
+    true_shares = [influence(column, whole) for column in columns]
+    return [influence(np.eye(k), whole), balanced, *users, *producers, *f1, *true_shares]
+
+
+def _find_error(
+    influence: Floats, within: Floats, sizes: Floats, weights: Floats, sampled_shares: Floats
+) -> float | None:
+    """Return the standard error of a figure, sqrt Σ W_h² (1 − n_h/N_h) s_h² / n_h."""
+    if sizes.min() < 2:
+        return None
+    means = (within * influence).sum(axis=(1, 2))
+    squares = (within * influence**2).sum(axis=(1, 2))
+    spread = np.maximum(squares - means**2, 0) / (sizes - 1)
+    return float(np.sqrt((weights**2 * (1 - sampled_shares) * spread).sum()))
+
+
+def _scale(figure: AreaFigure, factor: float) -> AreaFigure:
+    estimate, error = figure.estimate, figure.standard_error
+    return AreaFigure(
+        estimate=replace(
+            estimate,
+            value=estimate.value * factor,
+            low=estimate.low * factor,
+            high=estimate.high * factor,
+        ),
+        standard_error=None if error is None else error * factor,
+    )
