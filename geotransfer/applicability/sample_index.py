@@ -17,14 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geotransfer.applicability.search_kernel import GROUP, HEAD, LEAF
+
 Float32 = NDArray[np.float32]
 
-HEAD = 16
-"""Axes of a head: 15 components and the norm of the rest."""
-LEAF = 64
-"""Samples in a leaf."""
-GROUP = 16
-"""Leaves in a group."""
 PAD = np.float32(1e17)
 """Coordinate of an empty place: farther than anything, and its square is finite in float32."""
 
@@ -40,21 +36,23 @@ class SampleIndex:
     rotation: NDArray[np.float64]
     """``(15, n_axes)``: principal axes, a hair short, so that the rest's norm is a norm."""
     heads: Float32
-    """``(n_leaves, 16, 64)``."""
+    """``(n_leaves, 16·64)``: in each leaf, axis by axis."""
     leaf_low: Float32
-    """``(n_groups, 16, 16)``: lower corner of the leaves' boxes; axis, then leaf."""
+    """``(n_groups, 16·16)``: lower corners of the leaves' boxes; in each group, axis by axis."""
     leaf_high: Float32
+    """The same for the upper corners."""
     group_low: Float32
-    """``(16, n_groups padded to 16)``."""
+    """``(n_packs, 16·16)``: the same for the groups' boxes, in packs of 16."""
     group_high: Float32
     radius: float
     """Largest norm of a sample: how much float32 rounding can matter."""
 
 
-def build_index(points: Float32) -> SampleIndex:
+def build_index(points: Float32, sample_rows: NDArray[np.int32]) -> SampleIndex:
     """Arrange ``points`` ``(n, n_axes)``, float32, ``n_axes`` a multiple of 8, for searching.
 
-    Points should be centred; answers do not depend on it, speed does.
+    ``sample_rows`` ``(n,)`` names them. Points should be centred; answers do not depend on it,
+    speed does.
     """
     n, n_axes = points.shape
     wide = points.astype(np.float64)
@@ -64,7 +62,7 @@ def build_index(points: Float32) -> SampleIndex:
     n_leaves = -(-n // LEAF)
     n_groups = -(-n_leaves // GROUP)
     rows = np.full(n_leaves * LEAF, -1, dtype=np.int32)
-    rows[:n] = order
+    rows[:n] = sample_rows[order]
     placed = np.full((n_leaves * LEAF, n_axes), PAD, dtype=np.float32)
     placed[:n] = points[order]
     heads = np.full((n_groups * GROUP * LEAF, HEAD), PAD, dtype=np.float32)
@@ -74,21 +72,21 @@ def build_index(points: Float32) -> SampleIndex:
     # An empty place must not widen a box, and an empty leaf must stay far away.
     high = np.where(leaf_heads < PAD, leaf_heads, -PAD).max(axis=1)
     high = np.where(low < PAD, high, PAD)
-    n_lanes = -(-n_groups // GROUP) * GROUP
-    group_low = np.full((HEAD, n_lanes), PAD, dtype=np.float32)
-    group_high = np.full((HEAD, n_lanes), PAD, dtype=np.float32)
-    group_low[:, :n_groups] = low.reshape(n_groups, GROUP, HEAD).min(axis=1).T
+    n_packs = -(-n_groups // GROUP)
+    group_low = np.full((n_packs * GROUP, HEAD), PAD, dtype=np.float32)
+    group_high = np.full((n_packs * GROUP, HEAD), PAD, dtype=np.float32)
+    group_low[:n_groups] = low.reshape(n_groups, GROUP, HEAD).min(axis=1)
     filled = np.where(high < PAD, high, -PAD)
-    group_high[:, :n_groups] = filled.reshape(n_groups, GROUP, HEAD).max(axis=1).T
+    group_high[:n_groups] = filled.reshape(n_groups, GROUP, HEAD).max(axis=1)
     return SampleIndex(
         points=placed,
         rows=rows,
         rotation=rotation,
-        heads=np.ascontiguousarray(leaf_heads[:n_leaves].transpose(0, 2, 1)),
-        leaf_low=_lay_lanes(low, n_groups),
-        leaf_high=_lay_lanes(high, n_groups),
-        group_low=group_low,
-        group_high=group_high,
+        heads=_lay_lanes(leaf_heads[:n_leaves]),
+        leaf_low=_lay_lanes(low.reshape(n_groups, GROUP, HEAD)),
+        leaf_high=_lay_lanes(high.reshape(n_groups, GROUP, HEAD)),
+        group_low=_lay_lanes(group_low.reshape(n_packs, GROUP, HEAD)),
+        group_high=_lay_lanes(group_high.reshape(n_packs, GROUP, HEAD)),
         radius=float(np.sqrt((wide**2).sum(axis=1).max())),
     )
 
@@ -136,5 +134,6 @@ def _order_samples(head: Float32) -> NDArray[np.int64]:
     return np.concatenate(done)
 
 
-def _lay_lanes(corners: Float32, n_groups: int) -> Float32:
-    return np.ascontiguousarray(corners.reshape(n_groups, GROUP, HEAD).transpose(0, 2, 1))
+def _lay_lanes(corners: Float32) -> Float32:
+    """Turn ``(n, lane, axis)`` into ``(n, axis · lane)``."""
+    return np.ascontiguousarray(corners.transpose(0, 2, 1)).reshape(len(corners), -1)

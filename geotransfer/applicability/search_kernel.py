@@ -12,11 +12,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from geotransfer.applicability.sample_index import GROUP, HEAD, LEAF
-
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+# The index takes its layout from here: compiled code cached on disk is renewed when this file
+# changes, not when another does.
+HEAD = 16
+"""Axes of a head: 15 components and the norm of the rest."""
+LEAF = 64
+"""Samples in a leaf."""
+GROUP = 16
+"""Leaves in a group."""
 INSIDE, NEAREST, COUNT = 0, 1, 2
 """The questions: is any sample within the limit; which is nearest; how many are within it."""
 LANES = 32
@@ -54,124 +60,134 @@ def measure_distance(a: Float32, b: Float32) -> np.float32:
     return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 
 
-@njit(nogil=True, cache=True, fastmath={"contract", "nsz"})
-def summarize_block(
+@njit(nogil=True, cache=True)
+def weight_block(
     features: Float32,
     first: int,
     n: int,
     columns: NDArray[np.int32],
     center: Float32,
     scale: Float32,
-    rotation: Float64,
     block: Float64,
-    heads: Float64,
     norms: Float64,
 ) -> None:
-    """Weight ``n`` ≤ 32 pixels into ``block`` (axis, lane); find heads (axis, lane) and norms.
+    """Weight ``n`` ≤ 32 pixels into ``block``, and find their squared norms.
 
     A norm is NaN where any feature, used or not, is not finite.
     """
-    for lane in range(LANES):
-        norms[lane] = 0.0
+    norms[:] = 0.0
     for column in range(features.shape[0]):
+        # Slices start at zero, which lets the compiler use vectors.
+        row = features[column, first : first + n]
         for lane in range(n):
-            norms[lane] += features[column, first + lane] * np.float32(0)
+            norms[lane] += np.float64(row[lane] * np.float32(0))
     for axis in range(columns.shape[0]):
-        column = columns[axis]
+        row = features[columns[axis], first : first + n]
+        out = block[axis * LANES : axis * LANES + n]
+        shift = center[axis]
+        factor = scale[axis]
         for lane in range(n):
-            value = (features[column, first + lane] - center[axis]) * scale[axis]
-            block[axis, lane] = value
-            norms[lane] += np.float64(value) * np.float64(value)
-    for start in range(0, HEAD - 1, 3):
-        for lane in range(LANES):
-            heads[start, lane] = 0.0
-            heads[start + 1, lane] = 0.0
-            heads[start + 2, lane] = 0.0
-        for axis in range(columns.shape[0]):
-            r0 = rotation[start, axis]
-            r1 = rotation[start + 1, axis]
-            r2 = rotation[start + 2, axis]
+            value = np.float64((row[lane] - shift) * factor)
+            out[lane] = value
+            norms[lane] += value * value
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def rotate_block(rotation: Float64, block: Float64, heads: Float64) -> None:
+    """Fill the first 15 axes of ``heads`` with the principal components of a block.
+
+    Three components and four axes at a time, to keep sums in registers.
+    """
+    heads[:] = 0.0
+    for c in range(0, HEAD - 1, 3):
+        h0 = heads[c * LANES : (c + 1) * LANES]
+        h1 = heads[(c + 1) * LANES : (c + 2) * LANES]
+        h2 = heads[(c + 2) * LANES : (c + 3) * LANES]
+        for axis in range(0, rotation.shape[1], 4):
+            r = rotation[c]
+            i0, i1, i2, i3 = r[axis], r[axis + 1], r[axis + 2], r[axis + 3]
+            r = rotation[c + 1]
+            j0, j1, j2, j3 = r[axis], r[axis + 1], r[axis + 2], r[axis + 3]
+            r = rotation[c + 2]
+            k0, k1, k2, k3 = r[axis], r[axis + 1], r[axis + 2], r[axis + 3]
+            b0 = block[axis * LANES : (axis + 1) * LANES]
+            b1 = block[(axis + 1) * LANES : (axis + 2) * LANES]
+            b2 = block[(axis + 2) * LANES : (axis + 3) * LANES]
+            b3 = block[(axis + 3) * LANES : (axis + 4) * LANES]
             for lane in range(LANES):
-                value64 = block[axis, lane]
-                heads[start, lane] += r0 * value64
-                heads[start + 1, lane] += r1 * value64
-                heads[start + 2, lane] += r2 * value64
-    for lane in range(n):
-        rest = norms[lane]
-        for axis in range(HEAD - 1):
-            rest -= heads[axis, lane] * heads[axis, lane]
-        heads[HEAD - 1, lane] = np.sqrt(max(rest, 0.0))
+                v0, v1, v2, v3 = b0[lane], b1[lane], b2[lane], b3[lane]
+                h0[lane] += i0 * v0 + i1 * v1 + i2 * v2 + i3 * v3
+                h1[lane] += j0 * v0 + j1 * v1 + j2 * v2 + j3 * v3
+                h2[lane] += k0 * v0 + k1 * v1 + k2 * v2 + k3 * v3
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def bound_boxes(head: Float32, low: Float32, high: Float32, first: int, bounds: Float32) -> None:
-    """Fill ``bounds[first:first + 16]`` with squared distances to 16 boxes (axis, box)."""
+def bound_boxes(head: Float32, low: Float32, high: Float32, bounds: Float32) -> None:
+    """Fill ``bounds`` with squared distances to 16 boxes."""
+    zero = np.float32(0)
     for lane in range(GROUP):
-        total = np.float32(0)
-        for axis in range(HEAD):
-            q = head[axis]
-            gap = max(max(low[axis, first + lane] - q, q - high[axis, first + lane]), np.float32(0))
-            total += gap * gap
-        bounds[first + lane] = total
+        bounds[lane] = zero
+    for axis in range(0, HEAD, 4):
+        q0, q1, q2, q3 = head[axis], head[axis + 1], head[axis + 2], head[axis + 3]
+        i = axis * GROUP
+        for lane in range(GROUP):
+            j = i + lane
+            g0 = max(low[j] - q0, q0 - high[j], zero)
+            g1 = max(low[j + GROUP] - q1, q1 - high[j + GROUP], zero)
+            g2 = max(low[j + 2 * GROUP] - q2, q2 - high[j + 2 * GROUP], zero)
+            g3 = max(low[j + 3 * GROUP] - q3, q3 - high[j + 3 * GROUP], zero)
+            bounds[lane] += g0 * g0 + g1 * g1 + g2 * g2 + g3 * g3
 
 
 @njit(nogil=True, cache=True, fastmath=True)
-def bound_samples(head: Float32, leaf: Float32, bounds: Float32, cut: float) -> float:
+def bound_samples(head: Float32, leaf: Float32, bounds: Float32, cut: float) -> np.float32:
     """Fill ``bounds`` with squared head distances to 64 samples; return the smallest.
 
     Stops after eight axes where these alone exceed ``cut``.
     """
-    q0, q1, q2, q3, q4, q5, q6, q7 = (
-        head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7],
-    )  # fmt: skip
-    smallest = np.float32(np.inf)
-    for lane in range(LEAF):
-        d0 = q0 - leaf[0, lane]
-        d1 = q1 - leaf[1, lane]
-        d2 = q2 - leaf[2, lane]
-        d3 = q3 - leaf[3, lane]
-        d4 = q4 - leaf[4, lane]
-        d5 = q5 - leaf[5, lane]
-        d6 = q6 - leaf[6, lane]
-        d7 = q7 - leaf[7, lane]
-        total = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3 + d4 * d4 + d5 * d5 + d6 * d6 + d7 * d7
-        bounds[lane] = total
-        smallest = min(smallest, total)
-    if smallest > cut:
-        return smallest
-    q0, q1, q2, q3, q4, q5, q6, q7 = (
-        head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
-    )  # fmt: skip
-    smallest = np.float32(np.inf)
-    for lane in range(LEAF):
-        d0 = q0 - leaf[8, lane]
-        d1 = q1 - leaf[9, lane]
-        d2 = q2 - leaf[10, lane]
-        d3 = q3 - leaf[11, lane]
-        d4 = q4 - leaf[12, lane]
-        d5 = q5 - leaf[13, lane]
-        d6 = q6 - leaf[14, lane]
-        d7 = q7 - leaf[15, lane]
-        total = bounds[lane] + (
-            d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3 + d4 * d4 + d5 * d5 + d6 * d6 + d7 * d7
-        )
-        bounds[lane] = total
-        smallest = min(smallest, total)
+    smallest: np.float32 = bounds[0]
+    for half in range(2):
+        i = half * 8
+        q0, q1, q2, q3 = head[i], head[i + 1], head[i + 2], head[i + 3]
+        q4, q5, q6, q7 = head[i + 4], head[i + 5], head[i + 6], head[i + 7]
+        i *= LEAF
+        for lane in range(LEAF):
+            j = i + lane
+            d0 = q0 - leaf[j]
+            d1 = q1 - leaf[j + LEAF]
+            d2 = q2 - leaf[j + 2 * LEAF]
+            d3 = q3 - leaf[j + 3 * LEAF]
+            d4 = q4 - leaf[j + 4 * LEAF]
+            d5 = q5 - leaf[j + 5 * LEAF]
+            d6 = q6 - leaf[j + 6 * LEAF]
+            d7 = q7 - leaf[j + 7 * LEAF]
+            total = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3 + d4 * d4 + d5 * d5 + d6 * d6 + d7 * d7
+            bounds[lane] = total if half == 0 else bounds[lane] + total
+        smallest = bounds[0]
+        for lane in range(1, LEAF):
+            if bounds[lane] < smallest:
+                smallest = bounds[lane]
+        if smallest > cut:
+            break
     return smallest
 
 
 @njit(nogil=True, cache=True)
 def widen(square: float, slack: float) -> float:
     """Return a square radius that surely holds all whose measured square is at most ``square``."""
+    if square < 0.0:
+        return -1.0
     radius = np.sqrt(square) * (1.0 + RELATIVE_SLACK) + slack
-    return radius * radius
+    return float(radius * radius)
 
 
 @njit(nogil=True, cache=True)
 def narrow(square: float, slack: float) -> float:
     """Return a square radius all of whose samples surely measure less than ``square``; or −1."""
+    if square < 0.0:
+        return -1.0
     radius = np.sqrt(square) * (1.0 - RELATIVE_SLACK) - slack
-    return radius * radius if radius > 0.0 else -1.0
+    return float(radius * radius) if radius > 0.0 else -1.0
 
 
 @njit(nogil=True, cache=True)
@@ -206,34 +222,40 @@ def search_span(
     """
     n_axes = columns.shape[0]
     n_leaves = heads.shape[0]
-    block = np.zeros((n_axes, LANES))
-    block_heads = np.zeros((HEAD, LANES))
+    block = np.zeros(n_axes * LANES)
+    block_heads = np.zeros(HEAD * LANES)
     norms = np.zeros(LANES)
     head = np.zeros(HEAD, dtype=np.float32)
     point = np.zeros(n_axes, dtype=np.float32)
-    group_bounds = np.empty(group_low.shape[1], dtype=np.float32)
+    group_bounds = np.empty(group_low.shape[0] * GROUP, dtype=np.float32)
     leaf_bounds = np.empty(GROUP, dtype=np.float32)
     bounds = np.empty(LEAF, dtype=np.float32)
     hint = 0
     for start in range(first, last, LANES):
         n = min(LANES, last - start)
-        summarize_block(
-            features, start, n, columns, center, scale, rotation, block, block_heads, norms
-        )
+        weight_block(features, start, n, columns, center, scale, block, norms)
+        rotate_block(rotation, block, block_heads)
         for lane in range(n):
             pixel = start + lane
             norm = norms[lane]
             if not np.isfinite(norm):
                 answers[pixel] = -1
-                squares[pixel] = np.nan
+                if question == NEAREST:
+                    squares[pixel] = np.nan
                 continue
             if norm > FAR:
-                answers[pixel] = -1 if question == NEAREST else 0
-                squares[pixel] = np.inf
+                answers[pixel] = 0
+                if question == NEAREST:
+                    answers[pixel] = -1
+                    squares[pixel] = np.inf
                 continue
             slack = ABSOLUTE_SLACK * (np.sqrt(norm) + radius)
-            for axis in range(HEAD):
-                head[axis] = block_heads[axis, lane]
+            rest = norm
+            for axis in range(HEAD - 1):
+                value = block_heads[axis * LANES + lane]
+                head[axis] = value
+                rest -= value * value
+            head[HEAD - 1] = np.sqrt(max(rest, 0.0))
             is_copied = False
             nearest = -1
             best = np.float32(np.inf)
@@ -244,30 +266,31 @@ def search_span(
             if question == INSIDE:
                 total = np.float32(0)
                 for axis in range(HEAD):
-                    gap = head[axis] - heads[hint // LEAF, axis, hint % LEAF]
+                    gap = head[axis] - heads[hint // LEAF, axis * LEAF + hint % LEAF]
                     total += gap * gap
-                rest = head[HEAD - 1] * heads[hint // LEAF, HEAD - 1, hint % LEAF]
-                if total + np.float32(4) * rest <= sure:
+                both = head[HEAD - 1] * heads[hint // LEAF, (HEAD - 1) * LEAF + hint % LEAF]
+                if total + np.float32(4) * both <= sure:
                     answers[pixel] = 1
                     continue
             elif question == NEAREST:
                 for axis in range(n_axes):
-                    point[axis] = block[axis, lane]
+                    point[axis] = block[axis * LANES + lane]
                 is_copied = True
                 best = measure_distance(point, points[hint])
                 nearest = hint
-                cut = widen(best, slack)
-            for group in range(0, group_low.shape[1], GROUP):
-                bound_boxes(head, group_low, group_high, group, group_bounds)
+                cut = widen(float(best), slack)
+            for pack in range(group_low.shape[0]):
+                part = group_bounds[pack * GROUP : (pack + 1) * GROUP]
+                bound_boxes(head, group_low[pack], group_high[pack], part)
             is_open = True
             while is_open:
-                group = np.argmin(group_bounds)
+                group = int(np.argmin(group_bounds))
                 if group_bounds[group] > cut:
                     break
                 group_bounds[group] = np.inf
-                bound_boxes(head, leaf_low[group], leaf_high[group], 0, leaf_bounds)
+                bound_boxes(head, leaf_low[group], leaf_high[group], leaf_bounds)
                 while is_open:
-                    leaf_lane = np.argmin(leaf_bounds)
+                    leaf_lane = int(np.argmin(leaf_bounds))
                     if leaf_bounds[leaf_lane] > cut:
                         break
                     leaf_bounds[leaf_lane] = np.inf
@@ -279,14 +302,14 @@ def search_span(
                             continue
                         sample = leaf * LEAF + place
                         if question != NEAREST:
-                            rest = head[HEAD - 1] * heads[leaf, HEAD - 1, place]
-                            is_near = bounds[place] + np.float32(4) * rest <= sure
+                            both = head[HEAD - 1] * heads[leaf, (HEAD - 1) * LEAF + place]
+                            is_near = bounds[place] + np.float32(4) * both <= sure
                         else:
                             is_near = False
                         if not is_near:
                             if not is_copied:
                                 for axis in range(n_axes):
-                                    point[axis] = block[axis, lane]
+                                    point[axis] = block[axis * LANES + lane]
                                 is_copied = True
                             square = measure_distance(point, points[sample])
                             if question == NEAREST:
@@ -295,7 +318,7 @@ def search_span(
                                 ):
                                     best = square
                                     nearest = sample
-                                    cut = widen(best, slack)
+                                    cut = widen(float(best), slack)
                                 continue
                             is_near = square <= limit
                         if is_near:
