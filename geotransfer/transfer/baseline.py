@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from geotransfer.errors import TableInvalid
 from geotransfer.transfer.gaussian_process import fit_projection
 from geotransfer.transfer.model import Model, Scores
 from geotransfer.transfer.samples import Samples
-from geotransfer.transfer.threads import limit_blas
-from geotransfer.transfer.trees import Training, Trees, train_trees
+from geotransfer.transfer.threads import limit_blas, run_tasks
+from geotransfer.transfer.trees import Training, train_trees
 
 Float64 = NDArray[np.float64]
 
@@ -65,19 +66,20 @@ def predict_left_out(
     targets = index_classes(legend, samples.classes, where="source samples")
     n_classes = len(legend.classes)
     out = np.zeros((1 if n_classes == 2 else n_classes, len(samples)))
-    for test in split_regions(samples):
+    features = samples.features
+
+    def predict(test: NDArray[np.bool_]) -> None:
         trees = train_trees(
-            samples.features[~test],
+            features[~test],
             targets[~test],
             samples.weights[~test],
             n_classes=n_classes,
             training=training,
             seed=seed,
-            n_threads=n_threads,
         )
-        out[:, test] = trees.predict_raw(
-            np.ascontiguousarray(samples.features[test].T), n_threads=n_threads
-        )
+        out[:, test] = trees.predict_raw(np.ascontiguousarray(features[test].T))
+
+    run_tasks([partial(predict, test) for test in split_regions(samples)], n_threads=n_threads)
     return out
 
 
@@ -162,14 +164,13 @@ def train_baseline(
             scaling = fit_scaling(left_out, targets, source.weights)
         if report:
             report(0.8, "Training on all source regions")
-        trees: Trees = train_trees(
+        trees = train_trees(
             source.features,
             targets,
             source.weights,
             n_classes=len(legend.classes),
             training=training,
             seed=seed,
-            n_threads=n_threads,
         )
         projection = fit_projection(source.features, source.weights)
     if report:

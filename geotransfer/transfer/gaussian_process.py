@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 Float64 = NDArray[np.float64]
 
+MAX_BALANCE = 5.0
 MAX_STEPS = 1000
 TOLERANCE = 1e-9
 
@@ -110,7 +111,9 @@ def _predict_classes(latent: Float64) -> Float64:
     return np.asarray(softmax(latent, axis=1))
 
 
-def fit_correction(covariance: Float64, prior: Float64, targets: NDArray[np.int64]) -> Float64:
+def fit_correction(
+    covariance: Float64, prior: Float64, targets: NDArray[np.int64], weights: Float64
+) -> Float64:
     """Find the posterior mode; return ``alpha`` with correction = covariance* @ alpha.
 
     Parameters
@@ -121,39 +124,42 @@ def fit_correction(covariance: Float64, prior: Float64, targets: NDArray[np.int6
         Shape (n, 1), the global logit of the second of two classes, or (n, k), a score a class.
     targets
         Shape (n,), index of each label's class.
+    weights
+        Shape (n,), above 0: how many labels each counts for.
 
     Returns
     -------
     Shape (n, 1) or (n, k): at the mode, what the labels say beyond what the model expects.
     """
     n, n_latent = prior.shape
-    curvature = 0.25 if n_latent == 1 else 0.5
-    factor = cho_factor(covariance + np.eye(n) / curvature, lower=True)
+    curvature = (0.25 if n_latent == 1 else 0.5) * weights
+    factor = cho_factor(covariance + np.diag(1 / curvature), lower=True)
     observed = np.zeros((n, max(n_latent, 2)))
     observed[np.arange(n), targets] = 1
     alpha = np.zeros_like(prior)
     for _ in range(MAX_STEPS):
         shift = covariance @ alpha
         surprise = (observed - _predict_classes(prior + shift))[:, -n_latent:]
-        step = cho_solve(factor, shift + surprise / curvature) - alpha
+        surprise *= (weights / curvature)[:, None]
+        step = cho_solve(factor, shift + surprise) - alpha
         alpha = alpha + step
         if np.abs(step).max() < TOLERANCE:
             break
     return np.asarray(alpha)
 
 
-def measure_evidence(
-    covariance: Float64, prior: Float64, targets: NDArray[np.int64], alpha: Float64
-) -> float:
-    """Laplace's log marginal likelihood of the labels (two classes; Rasmussen & Williams 3.32)."""
-    shift = covariance @ alpha
-    latent = prior + shift
-    logits = np.concatenate([np.zeros_like(latent), latent], axis=1)
-    fit = log_softmax(logits, axis=1)[np.arange(len(targets)), targets].sum()
-    root = np.sqrt(_curvature_at(latent))
-    inner = np.eye(len(targets)) + root[:, None] * covariance * root[None]
-    log_det = 2 * np.log(np.diag(np.linalg.cholesky(inner))).sum()
-    return float(fit - 0.5 * (alpha * shift).sum() - 0.5 * log_det)
+def balance_classes(targets: NDArray[np.int64], weights: Float64) -> Float64:
+    """Return weights with which every class present counts the same, and which average 1.
+
+    Labels for calibration are seldom a probability sample: how many of each class there are is
+    the choice of whoever drew them and says little about the region. A single label counts at
+    most ``MAX_BALANCE`` times its own weight.
+    """
+    mass = np.bincount(targets, weights=weights)
+    fair = weights.sum() / (mass > 0).sum()
+    factor = np.clip(fair / np.maximum(mass, 1e-12), 1 / MAX_BALANCE, MAX_BALANCE)
+    balanced = weights * factor[targets]
+    return np.asarray(balanced / balanced.mean())
 
 
 def _curvature_at(latent: Float64) -> Float64:

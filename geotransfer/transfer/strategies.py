@@ -14,7 +14,12 @@ import numpy as np
 
 from geotransfer.errors import InputError
 from geotransfer.transfer.baseline import index_classes
-from geotransfer.transfer.gaussian_process import Kernel, evaluate_kernel, fit_correction
+from geotransfer.transfer.gaussian_process import (
+    Kernel,
+    balance_classes,
+    evaluate_kernel,
+    fit_correction,
+)
 from geotransfer.transfer.model import Correction, Model, Scores
 from geotransfer.transfer.samples import Samples
 from geotransfer.transfer.trees import Training, Trees, clean_text, train_trees
@@ -141,7 +146,6 @@ class Pooled:
             n_classes=len(legend.classes),
             training=self.training,
             seed=seed,
-            n_threads=n_threads,
         )
         scores = Scores(
             trees=(trees,),
@@ -182,7 +186,7 @@ class RefitLeaves:
                         targets,
                         decay_rate=self.decay,
                         weight=labels.weights,
-                        dataset_params={"verbose": -1, "num_threads": max(n_threads, 1)},
+                        dataset_params={"verbose": -1, "num_threads": 1},
                     )
                 )
             )
@@ -290,7 +294,8 @@ def _attach(
     points = baseline.projection.project(labels.features)
     targets = index_classes(baseline.legend, labels.classes, where="labels")
     places = (points, labels.xy_km)
-    alpha = fit_correction(evaluate_kernel(kernel, places, places), prior, targets)
+    weights = balance_classes(targets, labels.weights)
+    alpha = fit_correction(evaluate_kernel(kernel, places, places), prior, targets, weights)
     if alpha.shape[1] > 1:
         # A class without labels keeps its global score: absence in a small set says little.
         present = np.isin(np.arange(alpha.shape[1]), targets)
@@ -324,5 +329,5 @@ def _describe_absent(baseline: Model, labels: Samples) -> tuple[str, ...]:
 
 def _quiet(trees: Trees) -> lightgbm.Booster:
     booster = lightgbm.Booster(model_str=trees.text)
-    booster.params = {**booster.params, "verbose": -1}
+    booster.params = {**booster.params, "verbose": -1, "num_threads": 1}
     return booster
