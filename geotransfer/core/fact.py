@@ -170,7 +170,8 @@ class ModelRolledBack(Fact):
 
     kind: ClassVar[str] = "model-rolled-back"
     previous_id: str
-    model_id: str
+    model_id: str | None
+    """What serves again; None: the global model."""
     reason: str
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 from pyproj import Transformer
 
 from geotransfer.accuracy.matrix import evaluate_rows
 from geotransfer.core.estimate import Evaluation
-from geotransfer.core.fact import LabelsAdded, RefreshDone, RegionEvaluated
+from geotransfer.core.fact import RefreshDone, RegionEvaluated
 from geotransfer.core.legend import Legend
-from geotransfer.core.region import Region, RegionKind
+from geotransfer.core.region import RegionKind
 from geotransfer.errors import InputError, LeakRefused, NotFound
-from geotransfer.imagery.grids import EQUAL_AREA
 from geotransfer.registry.versions import list_versions
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.model import measure_distance
+from geotransfer.workflows.label_points import LabelPoints, find_labels, read_points
 from geotransfer.workflows.maps import locate_map
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.progress import Progress, ignore_progress
@@ -30,75 +27,6 @@ from geotransfer.workflows.regions import find_region
 
 HOLDOUT_SEPARATION_KM = 0.2
 """A holdout point this near to a calibration label would judge memory, not the map."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ReferencePoints:
-    """Points with their reference class."""
-
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    codes: NDArray[np.int64]
-
-    @property
-    def xy_km(self) -> NDArray[np.float64]:
-        """Positions in EPSG:6933, kilometres, shape (n, 2)."""
-        transformer = Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
-        return np.column_stack(transformer.transform(self.lon, self.lat)) / 1000
-
-
-def write_points(points: ReferencePoints) -> bytes:
-    """Write points as CSV: lon, lat, class code."""
-    frame = pd.DataFrame({"lon": points.lon, "lat": points.lat, "code": points.codes})
-    return frame.to_csv(index=False).encode()
-
-
-def read_points(data: bytes) -> ReferencePoints:
-    """Read points written by ``write_points``."""
-    frame = pd.read_csv(io.BytesIO(data))
-    return ReferencePoints(
-        lon=frame["lon"].to_numpy(np.float64),
-        lat=frame["lat"].to_numpy(np.float64),
-        codes=frame["code"].to_numpy(np.int64),
-    )
-
-
-def add_points(
-    workspace: Workspace,
-    region: Region,
-    points: ReferencePoints,
-    *,
-    role: str,
-    file_name: str,
-    n_rejected: int,
-    legend: Legend,
-    actor: str,
-) -> LabelsAdded:
-    """Store checked reference points for a region and record that they came in."""
-    names = dict(zip(legend.codes, legend.names, strict=True))
-    fact = LabelsAdded(
-        region_id=region.region_id,
-        labels_id=workspace.blobs.put(write_points(points)),
-        role=role,
-        file_name=file_name,
-        n_rows=len(points.codes),
-        n_rejected=n_rejected,
-        class_counts={
-            names[int(code)]: int(count)
-            for code, count in zip(*np.unique(points.codes, return_counts=True), strict=True)
-        },
-    )
-    workspace.ledger.append(fact, actor=actor)
-    return fact
-
-
-def find_labels(workspace: Workspace, region_id: str, role: str) -> LabelsAdded | None:
-    """Return the newest labels of a role that are not erased, or None."""
-    facts = workspace.ledger.read(LabelsAdded, region_id=region_id)
-    alive = [
-        r.fact for r in facts if r.fact.role == role and workspace.blobs.exists(r.fact.labels_id)
-    ]
-    return alive[-1] if alive else None
 
 
 def evaluate_region(
@@ -173,7 +101,7 @@ def evaluate_region(
     return fact
 
 
-def check_holdout(workspace: Workspace, model_id: str, points: ReferencePoints) -> float | None:
+def check_holdout(workspace: Workspace, model_id: str, points: LabelPoints) -> float | None:
     """Return the distance to the nearest label the model was made with; None without labels.
 
     Raises
@@ -196,7 +124,7 @@ def check_holdout(workspace: Workspace, model_id: str, points: ReferencePoints) 
 
 
 def sample_map(
-    workspace: Workspace, region_id: str, map_id: str, points: ReferencePoints, legend: Legend
+    workspace: Workspace, region_id: str, map_id: str, points: LabelPoints, legend: Legend
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Read class codes (n,) and probabilities (n, n_classes) at points; NaN where no answer."""
     folder = locate_map(workspace, region_id, map_id)
@@ -208,10 +136,11 @@ def sample_map(
     return codes, shown
 
 
-def _sample_raster(path: object, points: ReferencePoints) -> NDArray[np.float64]:
+def _sample_raster(path: object, points: LabelPoints) -> NDArray[np.float64]:
     with rasterio.open(str(path)) as file:
         to_raster = Transformer.from_crs("EPSG:4326", file.crs, always_xy=True)
-        xs, ys = to_raster.transform(points.lon, points.lat)
+        lonlat = points.lonlat
+        xs, ys = to_raster.transform(lonlat[:, 0], lonlat[:, 1])
         values: Sequence[NDArray[np.float64]] = list(file.sample(zip(xs, ys, strict=True)))
     return np.asarray(values, dtype=np.float64).reshape(len(points.codes), -1)
 

@@ -235,6 +235,25 @@ def list_history(workspace: Workspace, region_id: str) -> list[HistoryEntry]:
     return entries[::-1]
 
 
+def list_refresh_rows(workspace: Workspace, region_id: str) -> list[dict[str, object]]:
+    """Return one row a refresh, newest first: what was done, why, and what it used."""
+    return [
+        {
+            "at": recorded.at[:19].replace("T", " "),
+            "computed": recorded.fact.n_computed,
+            "re-predicted": recorded.fact.n_predicted,
+            "kept": recorded.fact.n_kept,
+            "cpu_s": recorded.fact.cost.cpu_s,
+            "avoided_cpu_s": recorded.fact.avoided.cpu_s,
+            "read_mb": recorded.fact.cost.read_bytes / 1e6,
+            "peak_mb": recorded.fact.cost.peak_rss_bytes / 1e6,
+            "km²": round(recorded.fact.cost.area_km2, 3),
+            "why": "; ".join(f"{n} × {why}" for why, n in recorded.fact.reasons.items()),
+        }
+        for recorded in reversed(workspace.ledger.read(RefreshDone, region_id=region_id))
+    ]
+
+
 def describe_fact(fact: object) -> str:
     """Return a fact in one sentence."""
     if isinstance(fact, RefreshDone):
@@ -256,7 +275,7 @@ def describe_fact(fact: object) -> str:
         reason = f"; reason: {fact.reason}" if fact.reason else ""
         return f"{fact.model_id[:8]}, {passed} of {len(fact.gates)} gates passed{reason}"
     if isinstance(fact, ModelRolledBack):
-        return f"back to {fact.model_id[:8]}; {fact.reason}"
+        return f"back to {(fact.model_id or 'the global model')[:16]}; {fact.reason}"
     if isinstance(fact, RehearsalMade):
         return f"gain {fact.gain} with {fact.n_labels} labels ({fact.metric})"
     return ""

@@ -1,0 +1,33 @@
+"""The entry script: page frame and navigation. Each page reads views and submits commands."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from geotransfer.console.pages import calibrate, cost, explore, jobs, region, regions
+
+st.set_page_config(page_title="GeoTransfer", page_icon=":material/public:", layout="wide")
+
+PAGES = {
+    "regions": st.Page(
+        regions.show, title="Regions", url_path="regions", icon=":material/public:", default=True
+    ),
+    "region": st.Page(region.show, title="Region", url_path="region", icon=":material/map:"),
+    "explore": st.Page(explore.show, title="Explore", url_path="explore", icon=":material/layers:"),
+    "calibrate": st.Page(
+        calibrate.show, title="Calibrate", url_path="calibrate", icon=":material/tune:"
+    ),
+    "jobs": st.Page(jobs.show, title="Jobs", url_path="jobs", icon=":material/schedule:"),
+    "cost": st.Page(cost.show, title="Cost", url_path="cost", icon=":material/payments:"),
+}
+GROUPS = {
+    "Map": ("regions", "region", "explore"),
+    "Improve": ("calibrate",),
+    "Operate": ("jobs", "cost"),
+}
+
+# Pages link to each other by name.
+st.session_state["pages"] = PAGES
+with st.sidebar:
+    st.text_input("Your name, for the history", key="actor", placeholder="analyst")
+st.navigation({g: [PAGES[n] for n in names] for g, names in GROUPS.items()}).run()

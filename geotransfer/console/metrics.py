@@ -1,0 +1,128 @@
+"""The figures a region is coloured by: one definition for map, table and legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from geotransfer.console.palettes import (
+    ACCURACY,
+    COST,
+    GAIN,
+    MISSING_COLOR,
+    REACH,
+    Scale,
+    fit_scale,
+)
+from geotransfer.workflows.views import RegionView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One figure of a region."""
+
+    key: str
+    title: str
+    unit: str
+    """What the number is."""
+    scale: Scale
+    read: Callable[[RegionView], float | None]
+    show: Callable[[RegionView], str]
+    """The figure in words, with its interval where it has one."""
+    is_share: bool
+    is_fitted: bool
+    """Whether the scale is stretched to the values at hand."""
+    explanation: str
+
+    def fit(self, views: Sequence[RegionView]) -> Scale:
+        """Return the scale for these regions."""
+        return fit_scale(self.scale, map(self.read, views)) if self.is_fitted else self.scale
+
+
+def _show_cost(view: RegionView) -> str:
+    if view.cpu_s_per_km2 is None:
+        return "needs imagery" if view.refresh is None else "nothing computed yet"
+    return f"{view.cpu_s_per_km2:.2f} CPU-s/km²"
+
+
+def _show_reach(view: RegionView) -> str:
+    if view.reach is None:
+        return "not measured"
+    return f"{view.reach.value:.0%} ({view.reach.low:.0%}–{view.reach.high:.0%})"
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        key="accuracy",
+        title="Accuracy",
+        unit="balanced accuracy on rows the model has never seen; 0.5 is chance",
+        scale=ACCURACY,
+        read=lambda v: None if v.evaluation is None else v.evaluation.balanced.value,
+        show=lambda v: "not measured" if v.evaluation is None else str(v.evaluation.balanced),
+        is_share=False,
+        is_fitted=False,
+        explanation="Mean of the classes' producer's accuracies, with its 95 % interval. Table"
+        " regions: leave-one-region-out. Simulated regions: known truth.",
+    ),
+    Metric(
+        key="reach",
+        title="Reach",
+        unit="share of the region at or above the target accuracy",
+        scale=REACH,
+        read=lambda v: None if v.reach is None else v.reach.value,
+        show=_show_reach,
+        is_share=True,
+        is_fitted=False,
+        explanation="Share of the area (table regions: of their samples) where the map may be"
+        " trusted at the target accuracy, judged on rows the model has never seen.",
+    ),
+    Metric(
+        key="cost",
+        title="Cost per km²",
+        unit="CPU seconds per km² computed",
+        scale=COST,
+        read=lambda v: v.cpu_s_per_km2,
+        show=_show_cost,
+        is_share=False,
+        is_fitted=True,
+        explanation="Measured CPU time of every run that computed something, over its area.",
+    ),
+    Metric(
+        key="gain",
+        title="Transfer gain",
+        unit="AUC of the fine-tuned minus the global model",
+        scale=GAIN,
+        read=lambda v: None if v.gain is None else v.gain.value,
+        show=lambda v: "no labels yet" if v.gain is None else f"{v.gain} · {v.gain_note}",
+        is_share=False,
+        is_fitted=True,
+        explanation="Expected on spatially separated blocks; table regions rehearse it on their own"
+        " labels. A gain is offered only where it is positive with 90 % confidence.",
+    ),
+)
+"""Figures the first page can colour by; the first is the default."""
+
+
+def find_metric(key: str) -> Metric:
+    """Return a metric by its key."""
+    return next(metric for metric in METRICS if metric.key == key)
+
+
+def make_legend_html(title: str, unit: str, scale: Scale) -> str:
+    """Return a legend: title with unit, the ramp with five figures, and *not measured*."""
+    marks = "".join(f"<span>{text}</span>" for _, _, text in scale.steps(5))
+    return (
+        f'<div role="img" aria-label="Legend: {title}, {unit}, from'
+        f' {scale.text(scale.low)} to {scale.text(scale.high)}" style="font-size:0.85rem">'
+        f"<strong>{title}</strong> · {unit}"
+        f'<div style="height:.8rem;margin:.35rem 0 .1rem;border:1px solid #8888;'
+        f'background:{scale.css_gradient()}"></div>'
+        f'<div style="display:flex;justify-content:space-between">{marks}</div>'
+        f'<div style="margin-top:.3rem"><span style="display:inline-block;width:1rem;height:.7rem;'
+        f'border:1px solid #8888;background:{MISSING_COLOR}"></span> not measured</div></div>'
+    )
+
+
+def parse_color(color: str) -> list[int]:
+    """Turn ``#rrggbb`` into three numbers 0–255."""
+    return [int(color[i : i + 2], 16) for i in (1, 3, 5)]

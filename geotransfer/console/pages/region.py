@@ -1,0 +1,179 @@
+"""Region: the map, how right it is, what was computed, what it cost."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from geotransfer.console.evaluation_panel import show_evaluation
+from geotransfer.console.map_panel import show_previews
+from geotransfer.console.state import (
+    explain_errors,
+    find_actor,
+    find_workspace,
+    load_views,
+    pick_region,
+    run_guarded,
+    show_notice,
+)
+from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.core.region import RegionKind
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.submit import submit_demo, submit_evaluate, submit_refresh
+from geotransfer.workflows.views import RegionView, list_history, list_refresh_rows
+
+
+def show() -> None:
+    """Show the page."""
+    workspace = find_workspace()
+    view = pick_region(load_views(), key="region-picker")
+    if view is None:
+        return
+    region_id = view.region.region_id
+    st.title(view.region.name)
+    _show_kind(view)
+    show_notice()
+    show_running_jobs(workspace, region_id)
+    _show_actions(workspace, view)
+    _show_figures(view)
+    overview, accuracy, runs, history = st.tabs(["Map", "Accuracy", "Runs and cost", "History"])
+    with overview:
+        show_previews(view)
+    with accuracy:
+        show_evaluation(view)
+    with runs, explain_errors():
+        _show_runs(workspace, view)
+    with history:
+        _show_history(workspace, region_id)
+
+
+def _show_kind(view: RegionView) -> None:
+    told = {
+        RegionKind.TABLE: "Real reference samples without imagery: figures only, no map.",
+        RegionKind.IMAGERY: "Real scenes.",
+        RegionKind.SIMULATED: "Simulated: scenes and truth are made up, so that every figure can be"
+        " checked. Nothing here says anything about a real place.",
+    }
+    st.caption(f"{told[view.region.kind]} {view.region.attribution}")
+    if view.region.region_id in ("bouconne", "belgium"):
+        st.caption(
+            "Far from the African regions the global model was trained in: expect it to be wrong in"
+            " places, and do not use it here without labels."
+        )
+
+
+def _show_actions(workspace: Workspace, view: RegionView) -> None:
+    region_id = view.region.region_id
+    actor = find_actor()
+    if view.region.kind is RegionKind.TABLE:
+        return
+    is_busy = bool(list_running(workspace, region_id))
+    refresh, evaluate, calibrate, _ = st.columns([1, 1, 1, 2])
+    if view.n_scenes:
+        refresh.button(
+            "Refresh map",
+            icon=":material/refresh:",
+            type="primary",
+            disabled=is_busy,
+            width="stretch",
+            help="Computes only the tiles whose inputs changed.",
+            on_click=run_guarded,
+            args=(lambda: submit_refresh(workspace, region_id, by=actor),),
+            kwargs={"success": "Refresh queued."},
+        )
+    elif region_id == "bouconne":
+        refresh.button(
+            "Fetch its scenes",
+            type="primary",
+            disabled=is_busy,
+            width="stretch",
+            on_click=run_guarded,
+            args=(lambda: submit_demo(workspace, by=actor),),
+            kwargs={"success": "Fetching."},
+        )
+    if view.refresh is not None:
+        evaluate.button(
+            "Evaluate",
+            icon=":material/fact_check:",
+            disabled=is_busy,
+            width="stretch",
+            help="Judge the map on the region's holdout points.",
+            on_click=run_guarded,
+            args=(lambda: submit_evaluate(workspace, region_id, by=actor),),
+            kwargs={"success": "Evaluation queued."},
+        )
+    if calibrate.button("Calibrate", icon=":material/tune:", width="stretch"):
+        st.switch_page(st.session_state["pages"]["calibrate"])
+
+
+def _show_figures(view: RegionView) -> None:
+    accuracy, reach, cost, tiles = st.columns(4)
+    accuracy.metric(
+        "Balanced accuracy",
+        "not measured" if view.evaluation is None else f"{view.evaluation.balanced.value:.3f}",
+        help="" if view.evaluation is None else f"95 % interval {view.evaluation.balanced}",
+    )
+    if view.evaluation is not None:
+        e = view.evaluation.balanced
+        accuracy.caption(f"{e.low:.3f}–{e.high:.3f} · {view.evaluation.estimand}")
+    reach.metric(
+        f"Reach at {view.reach_target:.0%}",
+        "not measured" if view.reach is None else f"{view.reach.value:.0%}",
+        help="Share of the region where the map may be trusted at the target accuracy.",
+    )
+    if view.reach is not None:
+        reach.caption(f"{view.reach.low:.0%}–{view.reach.high:.0%} · {view.reach.method}")
+    cost.metric(
+        "Compute cost",
+        "–" if view.cpu_s_per_km2 is None else f"{view.cpu_s_per_km2:.2f} CPU-s/km²",
+    )
+    cost.caption(f"{view.total.cpu_s:.1f} CPU-s in all, {view.avoided.cpu_s:.1f} avoided")
+    last = view.refresh
+    tiles.metric(
+        "Last refresh",
+        "never" if last is None else f"{last.n_computed + last.n_predicted} computed",
+    )
+    if last is not None:
+        what = "nothing to compute" if not last.n_computed + last.n_predicted else "updated"
+        tiles.caption(f"{last.n_kept} tiles kept · {what} · {(view.refreshed_at or '')[:16]}")
+
+
+def _show_runs(workspace: Workspace, view: RegionView) -> None:
+    rows = list_refresh_rows(workspace, view.region.region_id)
+    if not rows:
+        st.info("No refresh yet. Add scenes, then press *Refresh map*.")
+        return
+    frame = pd.DataFrame(rows)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            "cpu_s": st.column_config.NumberColumn("CPU-s", format="%.2f"),
+            "avoided_cpu_s": st.column_config.NumberColumn("Avoided CPU-s", format="%.2f"),
+            "read_mb": st.column_config.NumberColumn("Read MB", format="%.1f"),
+            "peak_mb": st.column_config.NumberColumn("Peak MB", format="%.0f"),
+        },
+    )
+    if len(frame) > 1:
+        st.bar_chart(
+            frame.iloc[::-1].set_index("at")[["cpu_s", "avoided_cpu_s"]],
+            y_label="CPU seconds",
+            color=["#c4502f", "#22988a"],
+        )
+        st.caption("CPU seconds spent and avoided by computing only what changed.")
+
+
+def _show_history(workspace: Workspace, region_id: str) -> None:
+    entries = list_history(workspace, region_id)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "When (UTC)": [e.at[:19].replace("T", " ") for e in entries],
+                "Who": [e.actor for e in entries],
+                "What": [e.what for e in entries],
+                "Detail": [e.detail for e in entries],
+            }
+        ),
+        hide_index=True,
+        height=420,
+    )

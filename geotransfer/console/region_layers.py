@@ -1,0 +1,156 @@
+"""Map layers of the regions: outlines for large ones, markers for those too small to see."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pydeck as pdk
+
+from geotransfer.console.metrics import METRICS, Metric, parse_color
+from geotransfer.console.palettes import LIGHT
+from geotransfer.console.state import PREFIX
+from geotransfer.core.region import RegionKind
+from geotransfer.workflows.views import RegionView, read_bounds
+
+MARKER_BELOW_DEGREES = 1.5
+"""Regions narrower than this are shown by a marker at world scale."""
+
+KIND_LABELS = {
+    RegionKind.TABLE: "Real · tables",
+    RegionKind.IMAGERY: "Real · imagery",
+    RegionKind.SIMULATED: "Simulated",
+}
+LAYER_IDS = ("regions", "markers")
+
+
+def make_region_features(views: Sequence[RegionView]) -> dict[str, Any]:
+    """Return the regions as GeoJSON with one colour a figure; geometry is simplified already."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "geometry": json.loads(view.region.outline),
+                "properties": make_properties(view, views),
+            }
+            for view in views
+        ],
+    }
+
+
+def make_properties(view: RegionView, views: Sequence[RegionView]) -> dict[str, Any]:
+    """Return what the map needs to know of a region."""
+    properties: dict[str, Any] = {
+        "region_id": view.region.region_id,
+        "name": view.region.name,
+        "kind": KIND_LABELS[view.region.kind],
+        "line": (90, 90, 90) if view.region.kind is RegionKind.SIMULATED else (20, 30, 40),
+    }
+    for metric in METRICS:
+        color = metric.fit(views).color(metric.read(view))
+        properties[f"{metric.key}_color"] = [*parse_color(color), 215]
+        properties[f"{metric.key}_text"] = metric.show(view)
+    return properties
+
+
+def make_markers(views: Sequence[RegionView], metric: Metric) -> list[dict[str, Any]]:
+    """Return one marker for each region that is too small to see on the whole map."""
+    markers = []
+    for view in views:
+        west, south, east, north = read_bounds(view.region)
+        if max(east - west, north - south) < MARKER_BELOW_DEGREES:
+            properties = make_properties(view, views)
+            markers.append(
+                {
+                    **{k: properties[k] for k in ("region_id", "name", "kind")},
+                    f"{metric.key}_text": properties[f"{metric.key}_text"],
+                    "position": [(west + east) / 2, (south + north) / 2],
+                    "color": [*properties[f"{metric.key}_color"][:3], 255],
+                    "is_simulated": view.region.kind is RegionKind.SIMULATED,
+                }
+            )
+    return markers
+
+
+def make_deck(views: Sequence[RegionView], metric: Metric, *, version: int) -> pdk.Deck:
+    """Return the map of regions coloured by one figure, on an offline base map.
+
+    Outlines travel by URL; ``version`` makes the browser fetch them anew after something happened.
+    """
+    markers = make_markers(views, metric)
+    layers = [
+        pdk.Layer(
+            "GeoJsonLayer",
+            data=f"{PREFIX}/vector/countries.geojson",
+            id="countries",
+            get_fill_color=parse_color(LIGHT.land),
+            get_line_color=parse_color(LIGHT.border),
+            line_width_min_pixels=0.7,
+            stroked=True,
+        ),
+        pdk.Layer(
+            "GeoJsonLayer",
+            data=f"{PREFIX}/regions.geojson?v={version}",
+            id="regions",
+            get_fill_color=f"properties.{metric.key}_color",
+            get_line_color="properties.line",
+            line_width_min_pixels=1.2,
+            pickable=True,
+            auto_highlight=True,
+        ),
+        *_make_marker_layers(markers),
+    ]
+    return pdk.Deck(
+        layers=layers,
+        map_provider=None,
+        initial_view_state=make_view(views),
+        tooltip={"html": f"<b>{{name}}</b><br>{{kind}}<br>{metric.title}: {{{metric.key}_text}}"},
+    )
+
+
+def _make_marker_layers(markers: list[dict[str, Any]]) -> list[pdk.Layer]:
+    real = [marker for marker in markers if not marker["is_simulated"]]
+    simulated = [marker for marker in markers if marker["is_simulated"]]
+    return [
+        pdk.Layer(
+            "ScatterplotLayer",
+            data=simulated,
+            id="simulated-rings",
+            get_position="position",
+            get_fill_color=[255, 255, 255, 0],
+            get_line_color=[60, 60, 60],
+            stroked=True,
+            filled=False,
+            line_width_min_pixels=1.5,
+            radius_min_pixels=13,
+            radius_max_pixels=13,
+        ),
+        pdk.Layer(
+            "ScatterplotLayer",
+            data=[*real, *simulated],
+            id="markers",
+            get_position="position",
+            get_fill_color="color",
+            get_line_color=[20, 30, 40],
+            stroked=True,
+            line_width_min_pixels=1.5,
+            radius_min_pixels=9,
+            radius_max_pixels=9,
+            pickable=True,
+        ),
+    ]
+
+
+def make_view(views: Sequence[RegionView]) -> pdk.ViewState:
+    """Return a view that shows every region."""
+    if not views:
+        return pdk.ViewState(longitude=10, latitude=20, zoom=1.2)
+    bounds = [read_bounds(view.region) for view in views]
+    west, south = min(b[0] for b in bounds), min(b[1] for b in bounds)
+    east, north = max(b[2] for b in bounds), max(b[3] for b in bounds)
+    span = max((east - west) / 1.6, north - south, 4.0)
+    zoom = max(0.8, 8.3 - math.log2(span))
+    return pdk.ViewState(longitude=(west + east) / 2, latitude=(south + north) / 2, zoom=zoom)

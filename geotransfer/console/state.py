@@ -1,0 +1,107 @@
+"""What pages share: the workspace, views cached until something happens, who is looking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from geotransfer.errors import GeoTransferError
+from geotransfer.settings import Settings, read_settings
+from geotransfer.store.workspace import Workspace, open_workspace
+from geotransfer.workflows.views import RegionView, list_region_views
+
+PREFIX = "/geo"
+"""Where the console's own routes live."""
+
+
+@st.cache_resource(show_spinner=False)
+def _open(settings: Settings) -> Workspace:
+    return open_workspace(settings, create=True)
+
+
+def find_workspace() -> Workspace:
+    """Return the workspace, opened once per server."""
+    return _open(read_settings(os.environ))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _load_views(settings: Settings, seq: int) -> tuple[RegionView, ...]:
+    return tuple(list_region_views(_open(settings)))
+
+
+def load_views() -> tuple[RegionView, ...]:
+    """Return every region's view; made anew only when a fact was added."""
+    workspace = find_workspace()
+    return _load_views(workspace.settings, workspace.ledger.count())
+
+
+def find_actor() -> str:
+    """Return the name under which this browser acts."""
+    return str(st.session_state.get("actor") or "analyst")
+
+
+def choose_region(views: tuple[RegionView, ...]) -> RegionView | None:
+    """Return the region of the address or the session, and keep both in step."""
+    by_id = {view.region.region_id: view for view in views}
+    asked = st.query_params.get("region") or st.session_state.get("region_id")
+    if asked not in by_id:
+        return None
+    remember_region(str(asked))
+    return by_id[str(asked)]
+
+
+def remember_region(region_id: str) -> None:
+    """Keep the chosen region for the other pages."""
+    st.session_state["region_id"] = region_id
+
+
+@contextmanager
+def explain_errors() -> Iterator[None]:
+    """Show one of our errors as a message; nothing of the page is lost."""
+    try:
+        yield
+    except GeoTransferError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def pick_region(views: tuple[RegionView, ...], *, key: str) -> RegionView | None:
+    """Show a region picker and return the chosen one; None where there is none at all."""
+    if not views:
+        st.info("No regions yet. The first ones are being prepared; see the Jobs page.")
+        return None
+    chosen = choose_region(views) or views[0]
+    names = {view.region.region_id: view.region.name for view in views}
+    ids = list(names)
+
+    def keep() -> None:
+        remember_region(st.session_state[key])
+        st.query_params["region"] = st.session_state[key]
+
+    region_id = st.selectbox(
+        "Region", ids, index=ids.index(chosen.region.region_id), format_func=names.__getitem__,
+        key=key, on_change=keep,
+    )  # fmt: skip
+    remember_region(region_id)
+    return next(view for view in views if view.region.region_id == region_id)
+
+
+def run_guarded(action: Callable[[], object], *, success: str) -> None:
+    """Run a command of a button: a toast when it went in, the error's sentence when not."""
+    try:
+        action()
+    except GeoTransferError as error:
+        st.session_state["notice"] = ("error", str(error))
+    else:
+        st.session_state["notice"] = ("success", success)
+
+
+def show_notice() -> None:
+    """Show what the last button came to, once."""
+    kind, text = st.session_state.pop("notice", (None, ""))
+    if kind == "error":
+        st.error(text, icon=":material/error:")
+    elif kind == "success":
+        st.success(text, icon=":material/check_circle:")

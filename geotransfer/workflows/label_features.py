@@ -1,0 +1,107 @@
+"""Features of labels: read from the region's stored measured columns, pixel or polygon mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import Transformer
+from rasterio.features import rasterize
+from shapely.ops import transform as transform_shape
+
+from geotransfer.core.fact import RefreshDone
+from geotransfer.core.grid import Grid, Tile, cut_tiles
+from geotransfer.core.region import Region
+from geotransfer.core.spec import SPECS
+from geotransfer.errors import NotFound
+from geotransfer.imagery.grids import make_geobox
+from geotransfer.imagery.rasters import read_tile
+from geotransfer.store.tables import read_table
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.label_points import LabelPoints
+from geotransfer.workflows.scenes import load_scenes
+
+
+def measure_labels(
+    workspace: Workspace, region: Region, points: LabelPoints
+) -> NDArray[np.float32]:
+    """Return the measured columns of each label, shape (n, n_measured); NaN where none is known.
+
+    A point takes its pixel; a polygon the mean over the pixels whose centres it holds, or the one
+    pixel it lies in where it holds none.
+
+    Raises
+    ------
+    NotFound
+        The region has no map yet, so nothing was measured.
+    """
+    if points.measured is not None:
+        return points.measured
+    done = workspace.ledger.read_last(RefreshDone, region_id=region.region_id)
+    if done is None:
+        raise NotFound(
+            f"region {region.region_id!r} has no map yet; run `geotransfer refresh"
+            f" {region.region_id}` first, features come from it."
+        )
+    inputs = load_scenes(workspace, region.region_id)
+    n_measured = len(SPECS[region.spec_name].measured)
+    keys = {
+        str(row["tile_id"]): str(row["feature_key"])
+        for row in read_table(workspace.blobs.get(done.tiles_id))
+    }
+    to_grid = Transformer.from_crs("EPSG:4326", inputs.grid.crs, always_xy=True).transform
+    shapes = np.asarray([transform_shape(to_grid, g) for g in points.geometry])
+    total = np.zeros((len(shapes), n_measured))
+    count = np.zeros(len(shapes))
+    store = workspace.locate_tiles(region.region_id)
+    for tile in cut_tiles(inputs.grid, inputs.tile_px):
+        touching = np.flatnonzero(shapely.intersects(shapes, _make_box(inputs.grid, tile)))
+        if tile.tile_id in keys and len(touching):
+            path = store / f"{keys[tile.tile_id]}.features.tif"
+            _add_tile(path, inputs.grid, tile, shapes, touching, total, count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (total / count[:, None]).astype(np.float32)
+
+
+def _make_box(grid: Grid, tile: Tile) -> shapely.Polygon:
+    a, _, c, _, e, f = grid.transform
+    xs = (c + a * tile.col, c + a * (tile.col + tile.width))
+    ys = (f + e * tile.row, f + e * (tile.row + tile.height))
+    return shapely.box(min(xs), min(ys), max(xs), max(ys))
+
+
+def _add_tile(
+    path: Path,
+    grid: Grid,
+    tile: Tile,
+    shapes: NDArray[np.object_],
+    touching: NDArray[np.int64],
+    total: NDArray[np.float64],
+    count: NDArray[np.float64],
+) -> None:
+    layers = read_tile(path)[: total.shape[1]].astype(np.float64)
+    affine = make_geobox(grid, tile).affine
+    for i in touching:
+        rows, cols = _find_pixels(shapes[i], affine, (tile.height, tile.width))
+        values = layers[:, rows, cols]
+        known = np.isfinite(values).all(axis=0)
+        total[i] += values[:, known].sum(axis=1)
+        count[i] += known.sum()
+
+
+def _find_pixels(
+    shape: shapely.Geometry, affine: Affine, size: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if shape.geom_type.endswith("Polygon"):
+        inside = rasterize([(shape, 1)], out_shape=size, transform=affine, dtype="uint8")
+        rows, cols = np.nonzero(inside)
+        if len(rows):
+            return rows, cols
+    place = shapely.point_on_surface(shape)
+    col, row = ~affine * (place.x, place.y)
+    if not (0 <= row < size[0] and 0 <= col < size[1]):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    return np.array([int(row)]), np.array([int(col)])

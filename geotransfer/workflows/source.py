@@ -1,0 +1,80 @@
+"""Source samples: the real tables where a user has them, else the shipped prototypes."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from geotransfer.core.identity import hash_bytes
+from geotransfer.core.spec import S2_SEMIANNUAL, SPECS, FeatureSpec
+from geotransfer.store.shipped import PROTOTYPES, locate_shipped
+from geotransfer.store.workspace import Workspace
+from geotransfer.transfer.samples import Samples, concatenate_samples, read_reference_table
+
+TABLES = "tables/deafrica"
+"""Folder of a workspace that holds the tables a user fetched or imported."""
+
+
+def write_samples(samples: Samples) -> bytes:
+    """Write samples as Parquet: one column each, floats of 32 bits; equal samples, equal bytes."""
+    columns: dict[str, object] = {
+        name: samples.measured[:, i] for i, name in enumerate(samples.spec.measured_names)
+    }
+    columns["class"] = samples.classes.astype(np.int16)
+    columns["weight"] = samples.weights.astype(np.float32)
+    columns["region"] = [str(name) for name in samples.region_ids]
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd", compression_level=12)
+    return sink.getvalue()
+
+
+def read_samples(data: bytes, spec: FeatureSpec) -> Samples:
+    """Read samples written by ``write_samples``; they carry no positions."""
+    table = pq.read_table(io.BytesIO(data))
+    return Samples(
+        spec=spec,
+        measured=np.column_stack([table[name].to_numpy() for name in spec.measured_names]).astype(
+            np.float32
+        ),
+        classes=table["class"].to_numpy().astype(np.int64),
+        weights=table["weight"].to_numpy().astype(np.float64),
+        xy_km=None,
+        region_ids=np.asarray(table["region"].to_pylist(), dtype=np.str_),
+    )
+
+
+def read_tables(folder: Path, spec: FeatureSpec) -> Samples:
+    """Read every region's reference table below a folder, in the order of their names."""
+    parts = [
+        read_reference_table(path.parent, spec)
+        for path in sorted(folder.glob("*/training_data.txt"))
+    ]
+    return concatenate_samples(parts[0], *parts[1:])
+
+
+def load_source(workspace: Workspace, spec: FeatureSpec) -> tuple[Samples | None, str]:
+    """Return the source samples for a spec and their name for lineage and page.
+
+    The real tables are used where `fetch deafrica` or `import deafrica` put them; else the shipped
+    prototypes, each the mean of at most four neighbouring samples. None for other specs.
+    """
+    if spec.name not in SPECS:
+        return None, "none"
+    folder = workspace.folder / TABLES
+    if any(folder.glob("*/training_data.txt")):
+        samples = read_tables(folder, spec)
+        return samples, f"samples {samples.content_id[:12]}"
+    if spec.spec_id != S2_SEMIANNUAL.spec_id:
+        return None, "none"
+    data = locate_shipped(PROTOTYPES).read_bytes()
+    return _read_prototypes(), f"prototypes {hash_bytes(data)[:12]}"
+
+
+@lru_cache(maxsize=1)
+def _read_prototypes() -> Samples:
+    return read_samples(locate_shipped(PROTOTYPES).read_bytes(), S2_SEMIANNUAL)
