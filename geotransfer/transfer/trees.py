@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.errors import ModelInvalid
+from geotransfer.transfer.forest import Forest, compile_forest
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -66,6 +67,11 @@ class Trees:
                 f"the LightGBM text cannot be parsed ({error}); train or fetch the model again."
             ) from error
 
+    @cached_property
+    def forest(self) -> Forest:
+        """The ensemble compiled for prediction, once."""
+        return compile_forest(self.text)
+
     @property
     def n_latent(self) -> int:
         """Raw scores a row: 1 for two classes, else one a class."""
@@ -73,12 +79,10 @@ class Trees:
 
     def predict_raw(self, features: Float32, *, n_threads: int = 1) -> Float64:
         """Raw scores, shape (n_latent, n), of ``features`` (n_features, n)."""
-        if features.shape[1] == 0:
-            return np.zeros((self.n_latent, 0))
-        raw = self.booster.predict(
-            np.ascontiguousarray(features.T), raw_score=True, num_threads=max(n_threads, 1)
+        raw = self.forest.predict_raw(
+            np.ascontiguousarray(features, dtype=np.float32), n_threads=max(n_threads, 1)
         )
-        return np.ascontiguousarray(np.asarray(raw, dtype=np.float64).reshape(-1, self.n_latent).T)
+        return np.ascontiguousarray(raw.reshape(features.shape[1], self.n_latent).T)
 
     def explain(self, features: Float32, *, n_threads: int = 1) -> Float64:
         """Contributions to the raw scores, shape (n_latent, n_features + 1, n); last is the base.
