@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.core.decode import from_plain
-from geotransfer.core.identity import canonical_json, to_plain
+from geotransfer.core.identity import canonical_json, content_id, to_plain
 from geotransfer.core.legend import Legend
-from geotransfer.core.spec import parse_spec
+from geotransfer.core.spec import FORMULAS, STATISTICS, parse_spec
 from geotransfer.errors import GeoTransferError, ModelInvalid
+from geotransfer.transfer.forest_plan import parse_model
 from geotransfer.transfer.gaussian_process import Kernel, Projection
 from geotransfer.transfer.model import Correction, Model, Scores
 from geotransfer.transfer.trees import Trees
@@ -27,34 +28,38 @@ Float64 = NDArray[np.float64]
 
 def dump_model(model: Model) -> bytes:
     """Write a model; equal models give equal bytes."""
+    content = {
+        "spec": to_plain(model.spec),
+        "legend": to_plain(model.legend),
+        "kind": model.kind,
+        "scores": _pack_scores(model.scores),
+        "projection": {
+            "centre": _pack(model.projection.centre),
+            "scale": _pack(model.projection.scale),
+            "axes": _pack(model.projection.axes),
+        },
+        "source_region_ids": list(model.source_region_ids),
+        "source_id": model.source_id,
+        "local": None if model.local is None else _pack_scores(model.local),
+        "local_share": model.local_share,
+        "correction": None
+        if model.correction is None
+        else {
+            "kernel": to_plain(model.correction.kernel),
+            "points": _pack(model.correction.points),
+            "alpha": _pack(model.correction.alpha),
+        },
+        "labels_xy_km": None if model.labels_xy_km is None else _pack(model.labels_xy_km),
+        "within_km": model.within_km,
+        "labels_id": model.labels_id,
+        "notes": list(model.notes),
+    }
     return canonical_json(
         {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "spec": to_plain(model.spec),
-            "legend": to_plain(model.legend),
-            "kind": model.kind,
-            "scores": _pack_scores(model.scores),
-            "projection": {
-                "centre": _pack(model.projection.centre),
-                "scale": _pack(model.projection.scale),
-                "axes": _pack(model.projection.axes),
-            },
-            "source_region_ids": list(model.source_region_ids),
-            "source_id": model.source_id,
-            "local": None if model.local is None else _pack_scores(model.local),
-            "local_share": model.local_share,
-            "correction": None
-            if model.correction is None
-            else {
-                "kernel": to_plain(model.correction.kernel),
-                "points": _pack(model.correction.points),
-                "alpha": _pack(model.correction.alpha),
-            },
-            "labels_xy_km": None if model.labels_xy_km is None else _pack(model.labels_xy_km),
-            "within_km": model.within_km,
-            "labels_id": model.labels_id,
-            "notes": list(model.notes),
+            "sha256": content_id(content),
+            "content": content,
         }
     )
 
@@ -78,8 +83,17 @@ def load_model(data: bytes) -> Model:
                 f"the model has format version {document['version']}, this product reads"
                 f" {FORMAT_VERSION}; upgrade, or train the model again."
             )
-        model = _parse(document)
+        content = document["content"]
+        # LightGBM ends the process on some damaged texts, so nothing damaged may reach it.
+        if content_id(content) != document["sha256"]:
+            raise ModelInvalid(
+                "the model file is damaged (its checksum differs); restore it or train the model"
+                " again."
+            )
+        model = _parse(content)
         _check(model)
+    except ModelInvalid:
+        raise
     except GeoTransferError as error:
         raise ModelInvalid(str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
@@ -118,15 +132,22 @@ def _parse(document: dict[str, Any]) -> Model:
 
 def _check(model: Model) -> None:
     """Refuse parts that do not fit each other, before a map is made of them."""
+    for column in (*model.spec.measured, *model.spec.derived):
+        if column.formula not in ("", *FORMULAS) or column.statistic not in ("", *STATISTICS):
+            raise ModelInvalid(
+                f"the model's column {column.name!r} uses {column.formula or column.statistic!r},"
+                " which this product does not know; upgrade, or train the model again."
+            )
     n_features, n_classes = len(model.spec.names), len(model.legend.classes)
     n_latent = 1 if n_classes == 2 else n_classes
     for scores in filter(None, (model.scores, model.local)):
         if len(scores.intercepts) != n_latent or len(scores.slopes) != len(scores.trees):
             raise ModelInvalid("the model's scores do not fit its legend; train it again.")
         for trees in scores.trees:
-            if trees.booster.num_feature() != n_features or trees.n_latent != n_latent:
+            ensemble = parse_model(trees.text)
+            if ensemble.n_features != n_features or ensemble.n_classes != n_latent:
                 raise ModelInvalid(
-                    f"the model's trees read {trees.booster.num_feature()} features, its spec has"
+                    f"the model's trees read {ensemble.n_features} features, its spec has"
                     f" {n_features}; train it again."
                 )
     if model.projection.axes.shape[:1] != (n_features,):

@@ -75,7 +75,7 @@ class Trees:
     @property
     def n_latent(self) -> int:
         """Raw scores a row: 1 for two classes, else one a class."""
-        return int(self.booster.num_model_per_iteration())
+        return self.forest.n_classes
 
     def predict_raw(self, features: Float32, *, n_threads: int = 1) -> Float64:
         """Raw scores, shape (n_latent, n), of ``features`` (n_features, n)."""
