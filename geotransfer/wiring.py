@@ -40,6 +40,18 @@ def _run_refresh(workspace: Workspace, command: Command, progress: Progress, act
     return refresh(workspace, str(command.region_id), actor=actor, progress=progress)
 
 
+def _run_add_scenes(
+    workspace: Workspace, command: Command, progress: Progress, actor: str
+) -> object:
+    from geotransfer.workflows.refresh import refresh
+    from geotransfer.workflows.scenes import add_scenes
+
+    region_id = str(command.region_id)
+    progress(0, 0, "reading the catalog")
+    add_scenes(workspace, region_id, str(command.arguments["location"]), actor=actor)
+    return refresh(workspace, region_id, actor=actor, progress=progress)
+
+
 def _run_evaluate(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
     from geotransfer.workflows.evaluate import evaluate_region
 
@@ -65,6 +77,7 @@ VERBS: Mapping[str, Verb] = {
     "prepare": _run_prepare,
     "demo": _run_demo,
     "refresh": _run_refresh,
+    "add-scenes": _run_add_scenes,
     "evaluate": _run_evaluate,
     "fine-tune": _run_fine_tune,
 }

@@ -108,7 +108,7 @@ def add(
 @explain_errors
 def list_scenes(context: typer.Context, region: str) -> None:
     """List a region's scenes."""
-    from geotransfer.workflows.scenes import load_scenes
+    from geotransfer.workflows.scene_list import load_scenes
 
     session = find_session(context)
     scenes = load_scenes(session.open(), region).scenes

@@ -17,15 +17,12 @@ from pyproj import Transformer
 from rasterio.features import geometry_mask
 from rasterio.warp import transform_geom
 from shapely.geometry import box, mapping, shape
-from shapely.ops import transform as transform_shape
 
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.errors import SceneInvalid, SceneUnreadable
-
-EQUAL_AREA = "EPSG:6933"
-"""World equal-area projection in metres: areas and distances between labels are taken in it."""
+from geotransfer.imagery.areas import EQUAL_AREA
 
 
 def complete_scene(scene: Scene) -> Scene:
@@ -180,9 +177,3 @@ def measure_pixel_km2(grid: Grid) -> float:
     ring = [to_equal_area.transform(*xy) for xy in corners]
     area_m2 = shape({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}).area
     return float(area_m2) / 1e6 / (grid.width * grid.height)
-
-
-def measure_area_km2(geometry: str) -> float:
-    """Return the area of a GeoJSON geometry (EPSG:4326) in km²."""
-    to_equal_area = Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
-    return float(transform_shape(to_equal_area.transform, shape(json.loads(geometry))).area) / 1e6

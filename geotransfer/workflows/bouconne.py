@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import rasterio
@@ -148,7 +149,7 @@ def write_scenes(archive: bytes, folder: Path) -> None:
     tile = Tile(tile_id="whole", row=0, col=0, height=HEIGHT, width=WIDTH)
     features = []
     for step, date in enumerate(DATES):
-        assets = {}
+        assets: dict[str, object] = {}
         for row, band in enumerate(BANDS):
             path = folder / date / f"{band}.tif"
             layer = pixels[step * len(BANDS) + row][None]
@@ -168,7 +169,7 @@ def write_scenes(archive: bytes, folder: Path) -> None:
     write_bytes(folder / "items.json", json.dumps(document, indent=1).encode())
 
 
-def _make_item(date: str, assets: dict[str, object]) -> dict[str, object]:
+def _make_item(date: str, assets: Mapping[str, object]) -> dict[str, object]:
     outline = json.loads(make_outline())
     east, south = TRANSFORM[2] + 10 * WIDTH, TRANSFORM[5] - 10 * HEIGHT
     return {

@@ -27,7 +27,7 @@ from geotransfer.workflows.label_points import LabelPoints, read_points
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scenes import load_scenes
+from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.source import load_source
 
 STEPS = 100
@@ -143,7 +143,7 @@ def make_calibration_set(
         measured=measure_labels(workspace, region, points),
         classes=points.codes,
         weights=np.ones(len(points.codes)),
-        xy_km=points.xy_km,
+        xy_km=points.xy_km if points.has_places else None,
         region_ids=np.full(len(points.codes), region.region_id),
     )
     known = np.flatnonzero(np.isfinite(samples.features).all(axis=1))

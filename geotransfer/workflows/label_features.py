@@ -22,7 +22,7 @@ from geotransfer.imagery.rasters import read_tile
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.label_points import LabelPoints
-from geotransfer.workflows.scenes import load_scenes
+from geotransfer.workflows.scene_list import load_scenes
 
 
 def measure_labels(

@@ -16,7 +16,7 @@ from pyproj import Transformer
 from geotransfer.core.fact import LabelsAdded
 from geotransfer.core.legend import Legend
 from geotransfer.core.region import Region
-from geotransfer.imagery.grids import EQUAL_AREA
+from geotransfer.imagery.areas import EQUAL_AREA
 from geotransfer.store.workspace import Workspace
 
 
@@ -25,11 +25,16 @@ class LabelPoints:
     """Checked labels of one region."""
 
     geometry: NDArray[np.object_]
-    """Shape (n,), shapely points or polygons in EPSG:4326."""
+    """Shape (n,), shapely points or polygons in EPSG:4326; None where a table gave no places."""
     codes: NDArray[np.int64]
     """Shape (n,), class codes of the legend."""
     measured: NDArray[np.float32] | None = None
     """Shape (n, n_measured), where the file carried the spec's columns itself."""
+
+    @property
+    def has_places(self) -> bool:
+        """Whether every label has a place."""
+        return all(geometry is not None for geometry in self.geometry)
 
     @property
     def lonlat(self) -> NDArray[np.float64]:
@@ -54,7 +59,7 @@ def make_points(
 def write_points(points: LabelPoints) -> bytes:
     """Write labels as Parquet bytes; equal labels give equal bytes."""
     columns: dict[str, object] = {
-        "geometry": [shapely.to_wkb(g) for g in points.geometry],
+        "geometry": pa.array(shapely.to_wkb(points.geometry).tolist(), pa.binary()),
         "code": points.codes,
     }
     if points.measured is not None:
@@ -87,6 +92,7 @@ def make_points_geojson(data: bytes) -> bytes:
             "properties": {"code": int(code)},
         }
         for geometry, code in zip(points.geometry, points.codes, strict=True)
+        if geometry is not None
     ]
     return json.dumps({"type": "FeatureCollection", "features": features}).encode()
 

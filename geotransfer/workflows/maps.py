@@ -23,7 +23,7 @@ from geotransfer.imagery.rasters import (
 from geotransfer.store.tables import Row
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.models import load_cached_model
-from geotransfer.workflows.scenes import RegionScenes
+from geotransfer.workflows.scene_list import RegionScenes
 from geotransfer.workflows.tile import list_probability_names
 
 TRUE_COLOUR = ("red", "green", "blue")

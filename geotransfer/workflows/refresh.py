@@ -34,7 +34,7 @@ from geotransfer.workflows.maps import write_map
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scenes import RegionScenes, load_scenes
+from geotransfer.workflows.scene_list import RegionScenes, load_scenes
 from geotransfer.workflows.tile import CONFIDENCE_BINS, TileResult, TileTask, compute_tile
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -18,8 +19,10 @@ from geotransfer.core.legend import CROPLAND
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.errors import InputError, NotFound, OutlineInvalid
-from geotransfer.imagery.grids import measure_area_km2
+from geotransfer.imagery.areas import measure_area_km2
 from geotransfer.store.workspace import Workspace
+
+MAX_OUTLINE_BYTES = 20 << 20
 
 
 def name_to_id(name: str) -> str:
@@ -31,37 +34,46 @@ def name_to_id(name: str) -> str:
 
 
 def read_outline(path: Path) -> str:
-    """Read a region's outline and return it as canonical GeoJSON geometry in EPSG:4326.
+    """Read an outline file; ``parse_outline`` says what comes back."""
+    if not path.exists():
+        raise NotFound(f"{path}: there is no such file; check the path.")
+    return parse_outline(path.read_bytes(), path.name)
+
+
+def parse_outline(data: bytes, file_name: str) -> str:
+    """Return an uploaded outline as canonical GeoJSON geometry in EPSG:4326.
 
     Raises
     ------
     OutlineInvalid
         The file has no CRS, no polygon, or a polygon that crosses itself.
     """
-    if not path.exists():
-        raise NotFound(f"{path}: there is no such file; check the path.")
+    if len(data) > MAX_OUTLINE_BYTES:
+        raise OutlineInvalid(
+            f"{file_name}: larger than {MAX_OUTLINE_BYTES >> 20} MB; simplify the outline first."
+        )
     try:
-        frame = gpd.read_file(path)
+        frame = gpd.read_file(io.BytesIO(data))
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
         raise OutlineInvalid(
-            f"{path.name}: cannot be read as an outline ({str(error).splitlines()[0]}); give"
+            f"{file_name}: cannot be read as an outline ({str(error).splitlines()[0]}); give"
             " GeoJSON, GeoPackage or a zipped Shapefile."
         ) from error
     if frame.crs is None:
         raise OutlineInvalid(
-            f"{path.name}: the outline has no CRS; assign one (a Shapefile needs its .prj)."
+            f"{file_name}: the outline has no CRS; assign one (a Shapefile needs its .prj)."
         )
     frame = frame.to_crs("EPSG:4326")
     shapes = [g for g in frame.geometry if g is not None and g.geom_type.endswith("Polygon")]
     if not shapes:
-        raise OutlineInvalid(f"{path.name}: no polygon in it; draw or export the region's outline.")
+        raise OutlineInvalid(f"{file_name}: no polygon in it; draw or export the region's outline.")
     for number, geometry in enumerate(shapes, start=1):
         if not geometry.is_valid:
             raise OutlineInvalid(
-                f"{path.name}: polygon {number} is not valid ({is_valid_reason(geometry)}); repair"
+                f"{file_name}: polygon {number} is not valid ({is_valid_reason(geometry)}); repair"
                 " it (QGIS: Fix geometries)."
             )
-    return check_outline(make_valid(gpd.GeoSeries(shapes).union_all()), where=path.name)
+    return check_outline(make_valid(gpd.GeoSeries(shapes).union_all()), where=file_name)
 
 
 def check_outline(geometry: BaseGeometry, *, where: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,8 @@ from geotransfer.core.identity import hash_bytes
 from geotransfer.core.spec import S2_SEMIANNUAL, SPECS, FeatureSpec
 from geotransfer.store.shipped import PROTOTYPES, locate_shipped
 from geotransfer.store.workspace import Workspace
-from geotransfer.transfer.samples import Samples, concatenate_samples, read_reference_table
+from geotransfer.transfer.samples import Samples, concatenate_samples
+from geotransfer.workflows.train import read_tables
 
 TABLES = "tables/deafrica"
 """Folder of a workspace that holds the tables a user fetched or imported."""
@@ -48,15 +48,6 @@ def read_samples(data: bytes, spec: FeatureSpec) -> Samples:
     )
 
 
-def read_tables(folder: Path, spec: FeatureSpec) -> Samples:
-    """Read every region's reference table below a folder, in the order of their names."""
-    parts = [
-        read_reference_table(path.parent, spec)
-        for path in sorted(folder.glob("*/training_data.txt"))
-    ]
-    return concatenate_samples(parts[0], *parts[1:])
-
-
 def load_source(workspace: Workspace, spec: FeatureSpec) -> tuple[Samples | None, str]:
     """Return the source samples for a spec and their name for lineage and page.
 
@@ -67,7 +58,8 @@ def load_source(workspace: Workspace, spec: FeatureSpec) -> tuple[Samples | None
         return None, "none"
     folder = workspace.folder / TABLES
     if any(folder.glob("*/training_data.txt")):
-        samples = read_tables(folder, spec)
+        parts = list(read_tables(folder, spec).values())
+        samples = concatenate_samples(parts[0], *parts[1:])
         return samples, f"samples {samples.content_id[:12]}"
     if spec.spec_id != S2_SEMIANNUAL.spec_id:
         return None, "none"

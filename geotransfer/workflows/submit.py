@@ -11,6 +11,13 @@ def submit_refresh(workspace: Workspace, region_id: str, *, by: str) -> Job:
     return workspace.jobs.submit(Command(verb="refresh", region_id=region_id, arguments={}), by=by)
 
 
+def submit_add_scenes(workspace: Workspace, region_id: str, location: str, *, by: str) -> Job:
+    """Queue the reading of a catalog, and the first map after it."""
+    return workspace.jobs.submit(
+        Command(verb="add-scenes", region_id=region_id, arguments={"location": location}), by=by
+    )
+
+
 def submit_evaluate(workspace: Workspace, region_id: str, *, by: str) -> Job:
     """Queue an evaluation of a region's map."""
     return workspace.jobs.submit(Command(verb="evaluate", region_id=region_id, arguments={}), by=by)

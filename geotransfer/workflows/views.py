@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from geotransfer.core.cost import Rates, RunCost
 from geotransfer.core.estimate import Estimate, Evaluation
@@ -23,7 +24,8 @@ from geotransfer.core.fact import (
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.errors import NotFound
-from geotransfer.registry.champions import find_serving, list_moves
+from geotransfer.registry.champions import find_champion, find_serving, list_moves
+from geotransfer.registry.versions import list_versions
 from geotransfer.store.workspace import Workspace
 
 
@@ -233,6 +235,37 @@ def list_history(workspace: Workspace, region_id: str) -> list[HistoryEntry]:
         for recorded in workspace.ledger.read_all(region_id=region_id)
     ]
     return entries[::-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateAt:
+    """What a region's map said at a time, and which model said it."""
+
+    at: str
+    model_id: str | None
+    """None: the global model of that time, or none yet."""
+    model_name: str
+    map_id: str | None
+    accuracy: Estimate | None
+    """Balanced accuracy known at that time."""
+
+
+def find_state_at(workspace: Workspace, region_id: str, moment: datetime) -> StateAt:
+    """Answer what served a region at a time: replays only the facts up to then."""
+    ledger = workspace.ledger
+    if ledger.read_last(RegionAdded, region_id=region_id) is None:
+        raise NotFound(f"there is no region {region_id!r}; choose one from the list.")
+    champion = find_champion(workspace, region_id, until=moment)
+    done = ledger.read_last(RefreshDone, region_id=region_id, until=moment)
+    evaluations = ledger.read(RegionEvaluated, region_id=region_id, until=moment)
+    names = {v.model_id: v.name for v in list_versions(workspace)}
+    return StateAt(
+        at=moment.isoformat(),
+        model_id=champion,
+        model_name=names.get(champion or "", "the global model"),
+        map_id=done.map_id if done else None,
+        accuracy=evaluations[-1].fact.evaluation.balanced if evaluations else None,
+    )
 
 
 def list_refresh_rows(workspace: Workspace, region_id: str) -> list[dict[str, object]]:

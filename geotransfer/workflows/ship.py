@@ -1,0 +1,263 @@
+"""Ship: make everything in ``data/`` that is derived from the reference tables.
+
+The same tables, seeds and libraries give the same bytes; a test makes some of them again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+from shapely import make_valid
+from shapely.geometry import MultiPolygon, Polygon, mapping, shape
+from shapely.ops import unary_union
+
+from geotransfer.core.budget import BudgetCurve, RehearsedRegion
+from geotransfer.core.cost import RunCost
+from geotransfer.core.estimate import Estimate
+from geotransfer.core.fact import RegionEvaluated, RehearsalMade
+from geotransfer.core.identity import canonical_json, hash_bytes, to_plain
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.model import ModelVersion
+from geotransfer.core.region import Region, RegionKind
+from geotransfer.core.spec import S2_SEMIANNUAL
+from geotransfer.imagery.areas import EQUAL_AREA
+from geotransfer.registry.versions import BASELINE_NAME
+from geotransfer.store.atomic import write_bytes
+from geotransfer.store.shipped import BASELINE, BASELINE_CARD, PROTOTYPES, REGIONS
+from geotransfer.transfer.baseline import train_baseline
+from geotransfer.transfer.model import Model
+from geotransfer.transfer.model_file import dump_model
+from geotransfer.transfer.rehearsal import LeftOut, rehearse_region, train_left_out
+from geotransfer.transfer.samples import Samples, aggregate_prototypes, concatenate_samples
+from geotransfer.workflows.progress import Progress, ignore_progress
+from geotransfer.workflows.reach import ConfidenceRows, find_cutoff_for, measure_table_reach
+from geotransfer.workflows.source import write_samples
+from geotransfer.workflows.train import make_baseline_lineage, read_tables
+
+ATTRIBUTION = (
+    "Derived from the Digital Earth Africa cropland reference data 2019, © Digital Earth Africa"
+    " contributors, CC BY 4.0."
+)
+SEED = 0
+TARGET = 0.80
+REHEARSED_LABELS = 100
+N_DRAWS = 5
+OUTLINE_TOLERANCE_KM = 12.0
+MIN_PART_KM2 = 2_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """What was written."""
+
+    files: tuple[tuple[str, str], ...]
+    """File name and SHA-256."""
+
+
+def ship_data(
+    tables_folder: Path, folder: Path, *, n_threads: int = 1, progress: Progress = ignore_progress
+) -> Shipped:
+    """Write baseline, card, prototypes and the reference regions' evaluations to ``folder``."""
+    tables = read_tables(tables_folder, S2_SEMIANNUAL)
+    progress(0, 100, "training leave-one-region-out")
+    left_out = train_left_out(
+        tables,
+        CROPLAND,
+        seed=SEED,
+        n_threads=n_threads,
+        report=lambda share, what: progress(round(share * 30), 100, what),
+    )
+    parts = list(tables.values())
+    source = concatenate_samples(parts[0], *parts[1:])
+    progress(30, 100, "training the global model")
+    model = train_baseline(source, CROPLAND, seed=SEED, n_threads=n_threads)
+    prototypes = aggregate_prototypes(source)
+    rehearsed = {}
+    for number, (name, out) in enumerate(left_out.items()):
+        progress(35 + 10 * number, 100, f"rehearsing fine-tuning in {name}")
+        rehearsed[name] = rehearse_region(
+            out.model,
+            tables[name],
+            prototypes.take(np.flatnonzero(prototypes.region_ids != name)),
+            rain_mm=_read_rain(tables_folder / name),
+            n_draws=N_DRAWS,
+            seed=SEED,
+        )
+    documents = {
+        BASELINE: dump_model(model),
+        PROTOTYPES: write_samples(prototypes),
+    }
+    documents[BASELINE_CARD] = make_card(model, source, documents[BASELINE])
+    documents[REGIONS] = make_regions_document(tables_folder, tables, left_out, rehearsed)
+    for name, data in documents.items():
+        write_bytes(folder / name, data)
+    progress(100, 100, "written")
+    return Shipped(files=tuple((name, hash_bytes(d)) for name, d in sorted(documents.items())))
+
+
+def _read_rain(folder: Path) -> NDArray[np.float64]:
+    """Rain climatology of each row, shape (n, 2), mm per half-year."""
+    with (folder / "training_data.txt").open(encoding="utf-8") as file:
+        names = file.readline().removeprefix("#").split()
+        columns = [names.index("rain_S1"), names.index("rain_S2")]
+        return np.loadtxt(file, usecols=columns)
+
+
+def make_card(model: Model, source: Samples, data: bytes) -> bytes:
+    """Return the model card: version, lineage, schema, use and limits."""
+    version = ModelVersion(
+        model_id=hash_bytes(data),
+        name=BASELINE_NAME,
+        region_id=None,
+        number=0,
+        lineage=make_baseline_lineage(source, seed=SEED, cost=RunCost()),
+    )
+    card = {
+        "version": to_plain(version),
+        "schema": {
+            "spec": to_plain(model.spec),
+            "spec_id": model.spec.spec_id,
+            "features": list(model.spec.names),
+            "legend": to_plain(model.legend),
+            "training_samples": {"content_id": source.content_id, "n": len(source)},
+        },
+        "card": {
+            "what": "Probability of cropland from two half-year Sentinel-2 composites.",
+            "trained_on": sorted(model.source_region_ids),
+            "intended_use": "A starting point in regions nobody has labelled: look at its"
+            " leave-one-region-out figures, bring labels, let the verdict decide.",
+            "limits": "Trained in Africa, 2019, on homogeneous crop and non-crop samples only;"
+            " field edges, other continents and other years are outside of it. Its accuracy on its"
+            " own training regions says nothing and is shown nowhere.",
+            "attribution": ATTRIBUTION,
+            "command": "geotransfer train TABLES --ship data",
+        },
+    }
+    return json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+
+def make_regions_document(
+    tables_folder: Path,
+    tables: Mapping[str, Samples],
+    left_out: Mapping[str, LeftOut],
+    rehearsed: Mapping[str, RehearsedRegion],
+) -> bytes:
+    """Return the reference regions with evaluations, reach, confidence bins and budget curves."""
+    rows = {
+        name: ConfidenceRows.bin_rows(_judge(out, tables[name])) for name, out in left_out.items()
+    }
+    entries = []
+    for name, out in left_out.items():
+        others = [r for other, r in rows.items() if other != name]
+        cutoff = find_cutoff_for(others, TARGET)
+        fact = RegionEvaluated(
+            region_id=name,
+            model_id=hash_bytes(dump_model(out.model)),
+            purpose="map",
+            evaluation=replace(
+                out.evaluation,
+                note="The model has seen no sample of this region. Rows cluster in space, so the"
+                " interval is too narrow by an unknown factor.",
+            ),
+            reach=measure_table_reach(rows[name], cutoff, TARGET),
+            reach_target=TARGET,
+            source=f"train TABLES --ship, seed {SEED}, samples {tables[name].content_id[:12]}",
+        )
+        entries.append(
+            {
+                "region": to_plain(read_region(tables_folder / name)),
+                "evaluations": [to_plain(fact)],
+                "confidence": to_plain(rows[name]),
+                "budget": to_plain(rehearsed[name]),
+                "rehearsal": make_rehearsal(name, rehearsed[name]),
+            }
+        )
+    document = {"attribution": ATTRIBUTION, "target": TARGET, "seed": SEED, "regions": entries}
+    return canonical_json(document)
+
+
+def _judge(out: LeftOut, table: Samples) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    known = np.isfinite(out.probability[0])
+    codes = np.asarray(CROPLAND.codes)[out.probability[:, known].argmax(axis=0)]
+    return out.probability[:, known].max(axis=0).astype(np.float64), codes == table.classes[known]
+
+
+def make_rehearsal(name: str, rehearsed: RehearsedRegion) -> dict[str, object] | None:
+    """Return the headline of a rehearsal: labels spread among the held-out cells."""
+    curve = _find_interspersed(rehearsed.curves)
+    if curve is None:
+        return None
+    strategies = curve.list_strategies()
+    chosen = curve.find_point(strategies[0], REHEARSED_LABELS)
+    regional = curve.find_point("regional_only", REHEARSED_LABELS)
+    if chosen is None:
+        return None
+    over_regional = chosen.gain
+    if regional is not None:
+        value = chosen.auc.value - regional.auc.value
+        half = float(np.hypot(_half(chosen.auc), _half(regional.auc)))
+        over_regional = Estimate(
+            value=value,
+            low=value - half,
+            high=value + half,
+            method="difference of means",
+            n=chosen.auc.n,
+        )
+    fact = RehearsalMade(
+        region_id=name,
+        report_id="",
+        gain=chosen.gain,
+        gain_over_regional=over_regional,
+        n_labels=REHEARSED_LABELS,
+        metric=f"AUC, {curve.separation}",
+    )
+    plain: dict[str, object] = to_plain(fact)
+    return plain
+
+
+def _half(estimate: Estimate) -> float:
+    return (estimate.high - estimate.low) / 2
+
+
+def _find_interspersed(curves: tuple[BudgetCurve, ...]) -> BudgetCurve | None:
+    return next((c for c in curves if "cells" in c.separation), curves[0] if curves else None)
+
+
+def read_region(folder: Path) -> Region:
+    """Return a reference region with its outline simplified for a map of a continent."""
+    document = json.loads((folder / "region.geojson").read_text(encoding="utf-8"))
+    whole = unary_union([make_valid(shape(f["geometry"])) for f in document["features"]])
+    tolerance_m = OUTLINE_TOLERANCE_KM * 1000
+    parts = whole.geoms if hasattr(whole, "geoms") else [whole]
+    simple = [
+        part.simplify(tolerance_m)
+        for part in parts
+        if isinstance(part, Polygon) and part.area / 1e6 >= MIN_PART_KM2
+    ]
+    merged = unary_union([make_valid(p) for p in simple])
+    polygons = [Polygon(p.exterior) for p in getattr(merged, "geoms", [merged])]
+    outline = canonical_json(_round_geometry(MultiPolygon(polygons))).decode()
+    return Region(
+        region_id=folder.name,
+        name=f"{folder.name.capitalize()} (reference table)",
+        kind=RegionKind.TABLE,
+        outline=outline,
+        area_km2=round(whole.area / 1e6, 1),
+        spec_name=S2_SEMIANNUAL.name,
+        legend_name=CROPLAND.name,
+        attribution=ATTRIBUTION,
+    )
+
+
+def _round_geometry(geometry: MultiPolygon) -> dict[str, object]:
+    lonlat = gpd.GeoSeries([geometry], crs=EQUAL_AREA).to_crs("EPSG:4326").iloc[0]
+    rounded: dict[str, object] = json.loads(
+        json.dumps(mapping(lonlat)), parse_float=lambda text: round(float(text), 3)
+    )
+    return rounded

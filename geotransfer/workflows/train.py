@@ -1,0 +1,85 @@
+"""Train: a global model from reference tables, registered in the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geotransfer.change.keys import list_library_versions
+from geotransfer.core.cost import RunCost
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.model import Lineage, ModelVersion
+from geotransfer.core.spec import S2_SEMIANNUAL, FeatureSpec
+from geotransfer.errors import NotFound
+from geotransfer.registry.versions import BASELINE_NAME, register_model
+from geotransfer.store.workspace import Workspace
+from geotransfer.transfer.baseline import train_baseline
+from geotransfer.transfer.model_file import dump_model
+from geotransfer.transfer.samples import Samples, concatenate_samples, read_reference_table
+from geotransfer.workflows.costing import Meter
+from geotransfer.workflows.progress import Progress, ignore_progress
+
+
+def read_tables(folder: Path, spec: FeatureSpec) -> dict[str, Samples]:
+    """Read every region's table below a folder, by region id in alphabetical order.
+
+    Raises
+    ------
+    NotFound
+        There is no ``<region>/training_data.txt``.
+    """
+    tables = {
+        path.parent.name: read_reference_table(path.parent, spec)
+        for path in sorted(folder.glob("*/training_data.txt"))
+    }
+    if not tables:
+        raise NotFound(
+            f"{folder}: no table found; give a folder that holds <region>/training_data.txt."
+        )
+    return tables
+
+
+def make_baseline_lineage(source: Samples, *, seed: int, cost: RunCost) -> Lineage:
+    """Return the lineage of a global model."""
+    return Lineage(
+        parent_id=None,
+        strategy="baseline",
+        spec_name=source.spec.name,
+        spec_id=source.spec.spec_id,
+        legend_name=CROPLAND.name,
+        labels_id=None,
+        n_labels=len(source),
+        source=f"samples {source.content_id[:12]}",
+        seed=seed,
+        cost=cost,
+        libraries=list_library_versions(),
+    )
+
+
+def train_global(
+    workspace: Workspace,
+    folder: Path,
+    *,
+    seed: int = 0,
+    spec: FeatureSpec = S2_SEMIANNUAL,
+    actor: str,
+    progress: Progress = ignore_progress,
+) -> ModelVersion:
+    """Train a global model on every table of a folder; regions without a champion then use it."""
+    meter = Meter.start()
+    tables = list(read_tables(folder, spec).values())
+    source = concatenate_samples(tables[0], *tables[1:])
+    model = train_baseline(
+        source,
+        CROPLAND,
+        seed=seed,
+        n_threads=workspace.settings.thread_count,
+        report=lambda share, what: progress(round(share * 100), 100, what),
+    )
+    return register_model(
+        workspace,
+        dump_model(model),
+        name=BASELINE_NAME,
+        region_id=None,
+        lineage=make_baseline_lineage(source, seed=seed, cost=meter.read()),
+        actor=actor,
+    )
