@@ -46,7 +46,7 @@ def show_previews(view: RegionView) -> None:
 
 
 def _make_picture(region_id: str, layer: str, title: str, version: str) -> str:
-    source = f"{PREFIX}/raster/{html.escape(region_id)}/{layer}/preview.png?version={version}"
+    source = f"{PREFIX}/raster/{html.escape(region_id)}/{layer}/preview.png?v={version}"
     return (
         f'<img src="{source}" alt="{html.escape(title)}" loading="lazy" style="width:100%;'
         'image-rendering:pixelated;border:1px solid #8886;border-radius:4px">'

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-import dask
+from dask.base import compute
+from dask.delayed import delayed
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,8 +38,8 @@ def run_tasks(
         return
     pending = iter(tasks)
     while batch := list(islice(pending, IN_FLIGHT * n_workers)):
-        delayed = [dask.delayed(function, pure=False)(task) for task in batch]
-        yield from dask.compute(*delayed, scheduler=scheduler, num_workers=n_workers)
+        calls = [delayed(function, pure=False)(task) for task in batch]
+        yield from compute(*calls, scheduler=scheduler, num_workers=n_workers)
 
 
 def _run_on_cluster(
