@@ -1,0 +1,329 @@
+"""What ``benchmarks.transfer`` and ``benchmarks.calibrate`` share: regions, models, kept results.
+
+Results are kept one JSON line each under ``--state``, keyed by the rows, the settings and the
+product's own source text, so that a run stopped half-way goes on where it was and a changed product
+starts anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import geotransfer.accuracy.folds
+import geotransfer.transfer
+from geotransfer.accuracy.folds import measure_separation
+from geotransfer.core.identity import content_id, hash_bytes
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.spec import S2_SEMIANNUAL, FeatureSpec
+from geotransfer.core.verdict import VerdictKind
+from geotransfer.transfer.baseline import train_baseline
+from geotransfer.transfer.budget import Draw, draw_blocks
+from geotransfer.transfer.choice import GLOBAL
+from geotransfer.transfer.fine_tune import STRATEGIES, fine_tune
+from geotransfer.transfer.gain import measure_macro_auc
+from geotransfer.transfer.model import Model, to_probability
+from geotransfer.transfer.model_file import dump_model, load_model
+from geotransfer.transfer.rehearsal import train_left_out
+from geotransfer.transfer.samples import (
+    CalibrationSet,
+    Samples,
+    aggregate_prototypes,
+    concatenate_samples,
+    read_reference_table,
+)
+from geotransfer.transfer.strategies import GaussianProcess
+from geotransfer.transfer.threads import limit_blas
+
+SPATIAL = ("eastern", "northern", "western")
+BLOCKS, CELLS = "blocks of 100 km", "cells of 5 km"
+SIDES_KM = {BLOCKS: 100.0, CELLS: 5.0}
+FAR_KM = 50.0
+HARM = 0.01
+USEFUL_GAIN = 0.03
+
+
+def find_reference_tables() -> Path:
+    """Return the folder of the reference tables."""
+    here = os.environ.get("GEOTRANSFER_REFERENCE_DATA")
+    root = Path(here) if here else Path(__file__).parents[2] / "shared" / "data"
+    return root / "deafrica-cropland-2019"
+
+
+def parse_arguments(description: str) -> argparse.Namespace:
+    """Parse the flags both benchmarks take."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="fewer draws, within a minute")
+    parser.add_argument("--source", type=Path, help="tables that train (default: reference)")
+    parser.add_argument("--tables", type=Path, help="tables of the target regions")
+    parser.add_argument("--state", type=Path, default=Path(".benchmarks"), help="kept results")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    arguments.source = arguments.source or find_reference_tables()
+    arguments.tables = arguments.tables or arguments.source
+    return arguments
+
+
+def say(text: str) -> None:
+    """Print progress to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_tables(folder: Path, spec: FeatureSpec) -> dict[str, Samples]:
+    """Read every region below ``folder``, by name."""
+    return {
+        path.parent.name: read_reference_table(path.parent, spec)
+        for path in sorted(folder.glob("*/training_data.txt"))
+    }
+
+
+def hash_product() -> str:
+    """Return the content id of the product's source text that decides the results."""
+    files = sorted(Path(geotransfer.transfer.__path__[0]).glob("*.py"))
+    files.append(Path(geotransfer.accuracy.folds.__file__))
+    return hash_bytes(b"".join(path.read_bytes() for path in files))
+
+
+@dataclass
+class State:
+    """Results and models kept between runs."""
+
+    folder: Path
+    name: str
+    key: str
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                # The last line of a run that was killed may be half written.
+                with contextlib.suppress(ValueError):
+                    row = json.loads(line)
+                    self.results[row["id"]] = row["value"]
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.name}-{self.key[:16]}.jsonl"
+
+    def keep(self, run_id: str, compute: Callable[[], Any]) -> Any:
+        """Return a kept result, or compute and keep it."""
+        if run_id not in self.results:
+            value = compute()
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"id": run_id, "value": value}) + "\n")
+            self.results[run_id] = value
+        return self.results[run_id]
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A region, a global model that never saw it, and the prototypes of the others."""
+
+    name: str
+    table: Samples
+    model: Model
+    prototypes: Samples
+    source: Samples
+
+
+def load_targets(
+    source: Path, tables: Path, *, names: tuple[str, ...], state: Path, threads: int
+) -> dict[str, Target]:
+    """Train, or load, the global models. One folder for both: leave-one-region-out."""
+    targets = read_tables(tables, S2_SEMIANNUAL)
+    sources = targets if source == tables else read_tables(source, S2_SEMIANNUAL)
+    names = tuple(name for name in names if name in targets)
+    key = content_id(
+        {
+            "tables": {name: table.content_id for name, table in sources.items()},
+            "code": {
+                name: hash_bytes((Path(geotransfer.transfer.__path__[0]) / name).read_bytes())
+                for name in ("baseline.py", "trees.py", "gaussian_process.py")
+            },
+        }
+    )
+    folder = state / f"models-{key[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    models: dict[str, Model] = {}
+    if source == tables:
+        missing = tuple(name for name in names if not (folder / f"{name}.json").exists())
+        if missing:
+            say(f"training global models without {', '.join(missing)}")
+            left_out = train_left_out(
+                sources,
+                CROPLAND,
+                n_threads=threads,
+                regions=missing,
+                report=lambda share, what: say(f"  {share:.0%} {what}"),
+            )
+            for name in missing:
+                (folder / f"{name}.json").write_bytes(dump_model(left_out[name].model))
+        models = {name: load_model((folder / f"{name}.json").read_bytes()) for name in names}
+    else:
+        path = folder / "all.json"
+        if not path.exists():
+            say("training the global model on all of --source")
+            joined = concatenate_samples(*sources.values())
+            path.write_bytes(dump_model(train_baseline(joined, CROPLAND, n_threads=threads)))
+        models = dict.fromkeys(names, load_model(path.read_bytes()))
+    out = {}
+    for name in names:
+        kept = [t for other, t in sources.items() if source != tables or other != name]
+        joined = concatenate_samples(*kept)
+        out[name] = Target(
+            name=name,
+            table=targets[name],
+            model=models[name],
+            prototypes=aggregate_prototypes(joined),
+            source=joined,
+        )
+    return out
+
+
+def draw_rows(target: Target, mode: str, seed: int) -> Draw:
+    """Hold out blocks or cells; a fresh grid origin and fresh labels for each seed."""
+    assert target.table.xy_km is not None
+    return draw_blocks(target.table.xy_km, SIDES_KM[mode], seed=seed)
+
+
+def measure_balanced(probability: np.ndarray, targets: np.ndarray) -> float:
+    """Return the mean of the classes' producer's accuracies."""
+    predicted = probability.argmax(axis=0)
+    return float(np.mean([(predicted[targets == k] == k).mean() for k in np.unique(targets)]))
+
+
+def run_fine_tune(target: Target, mode: str, n: int, seed: int, *, is_full: bool) -> dict[str, Any]:
+    """Fine-tune on ``n`` labels of one draw and score everything on its held-out rows.
+
+    ``is_full`` tries every strategy on folds as the product does. Without it only the default is
+    tried: with fewer labels than the product needs to switch, model and verdict are the same.
+    """
+    draw = draw_rows(target, mode, seed)
+    labels, held = target.table.take(draw.pool[:n]), target.table.take(draw.holdout)
+    assert held.xy_km is not None
+    assert labels.xy_km is not None
+    measured, xy = np.ascontiguousarray(held.measured.T), np.ascontiguousarray(held.xy_km.T)
+    far = measure_separation(held.xy_km, labels.xy_km) > FAR_KM
+    truth = held.classes
+
+    def score(model: Model) -> dict[str, float]:
+        p = to_probability(model.predict_latent(measured, xy))
+        out = {
+            "auc": float(measure_macro_auc(p, truth)[0]),
+            "balanced": measure_balanced(p, truth),
+        }
+        if far.any() and 0 < truth[far].sum() < far.sum():
+            out["far_auc"] = float(measure_macro_auc(p[:, far], truth[far])[0])
+        return out
+
+    tuned = fine_tune(
+        target.model,
+        CalibrationSet(labels),
+        target.prototypes if is_full else None,
+        seed=seed,
+        strategies=STRATEGIES if is_full else (GaussianProcess(),),
+    )
+    verdict = tuned.verdict
+    is_offered = verdict.kind is VerdictKind.USE_FINE_TUNED
+    arms = {GLOBAL.name: score(target.model)}
+    with limit_blas():
+        for strategy in STRATEGIES:
+            if n >= strategy.min_labels:
+                model = strategy.fit(
+                    target.model, labels, target.prototypes, seed=seed, n_threads=1
+                )
+                arms[strategy.name] = score(model)
+    return {
+        "n": n,
+        "seed": seed,
+        "region": target.name,
+        "mode": mode,
+        "n_holdout": len(held),
+        "median_km": float(np.median(measure_separation(held.xy_km, labels.xy_km))),
+        "n_far": int(far.sum()),
+        "kind": str(verdict.kind),
+        "is_offered": is_offered,
+        "candidate": score(tuned.model),
+        "chosen": score(tuned.model if is_offered else target.model),
+        "strategy": verdict.strategy,
+        "within_km": verdict.within_km,
+        "interval": None if verdict.gain is None else [verdict.gain.low, verdict.gain.high],
+        "expected": None if verdict.gain is None else verdict.gain.value,
+        "chance": verdict.chance_of_gain,
+        "observed": next((s.gain.value for s in verdict.strategies if s.is_chosen), None),
+        "arms": arms,
+    }
+
+
+def average(values: list[float]) -> float | None:
+    """Return the mean, or None of nothing."""
+    return float(np.mean(values)) if values else None
+
+
+def make_figure(
+    figure_id: str, value: float | None, holds: bool | None, *, n: int, seed: str, note: str
+) -> dict[str, Any]:
+    """Return one row of the table; a figure that was not measured neither holds nor fails."""
+    return {
+        "id": figure_id,
+        "value": value if value is None else round(value, 5),
+        "holds": None if value is None else holds,
+        "n": n,
+        "seed": seed,
+        "note": note,
+    }
+
+
+def print_report(figures: list[dict[str, Any]], arms: dict[str, Any], *, is_json: bool) -> None:
+    """Print the figures, as JSON or as lines."""
+    if is_json:
+        print(json.dumps({"figures": figures, "arms": arms}))
+        return
+    for row in figures:
+        value = "not measured" if row["value"] is None else f"{row['value']:.4f}"
+        print(f"{row['id']:24} {value:>14}  holds {row['holds']}  n {row['n']}  {row['note']}")
+
+
+def summarize_arms(runs: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield every arm's mean AUC gain, its spread and its worst draw, by mode, n and region."""
+    for mode, n in dict.fromkeys((r["mode"], r["n"]) for r in runs):
+        rows = [r for r in runs if (r["mode"], r["n"]) == (mode, n)]
+        for arm in dict.fromkeys(a for r in rows for a in r["arms"]):
+            gains = [
+                r["arms"][arm]["auc"] - r["arms"][GLOBAL.name]["auc"]
+                for r in rows
+                if arm in r["arms"]
+            ]
+            by_region = {
+                region: average(
+                    [
+                        r["arms"][arm]["auc"] - r["arms"][GLOBAL.name]["auc"]
+                        for r in rows
+                        if r["region"] == region and arm in r["arms"]
+                    ]
+                )
+                for region in dict.fromkeys(r["region"] for r in rows)
+            }
+            yield (
+                f"{mode}, n={n}, {arm}",
+                {
+                    "auc": average([r["arms"][arm]["auc"] for r in rows if arm in r["arms"]]),
+                    "gain": average(gains),
+                    "spread": float(np.std(gains)),
+                    "worst": min(gains),
+                    "by_region": by_region,
+                    "median_km": average([r["median_km"] for r in rows]),
+                    "n_runs": len(gains),
+                },
+            )
