@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -138,6 +138,7 @@ counted = st.integers(2, 4).flatmap(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(counted)
 def test_equal_to_olofssons_equations_spelled_out(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     counts, areas = drawn
@@ -153,6 +154,7 @@ def test_equal_to_olofssons_equations_spelled_out(drawn: tuple[np.ndarray, np.nd
         )
 
 
+@settings(deadline=None, max_examples=40)
 @given(counted, st.booleans())
 def test_every_interval_holds_its_value(
     drawn: tuple[np.ndarray, np.ndarray], is_probability_sample: bool

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.metrics import (
@@ -80,6 +80,7 @@ def test_users_accuracy_is_of_map_rows_and_producers_of_reference_columns() -> N
     assert estimate_overall(matrix).value == 0.86
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows)
 def test_figures_equal_an_independent_implementation(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -102,6 +103,7 @@ def test_figures_equal_an_independent_implementation(
     assert estimate_balanced(matrix).value == pytest.approx(np.mean(known))
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows)
 def test_transposing_swaps_users_and_producers(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -113,6 +115,7 @@ def test_transposing_swaps_users_and_producers(
     assert estimate_f1(one) == estimate_f1(other)
 
 
+@settings(deadline=None, max_examples=60)
 @given(rows, st.booleans())
 def test_every_estimate_lies_in_its_interval_and_none_is_nan(
     drawn: tuple[np.ndarray, np.ndarray, np.ndarray], grouped: bool
@@ -133,6 +136,7 @@ def test_balanced_accuracy_equals_sklearns() -> None:
     assert balanced.value == pytest.approx(balanced_accuracy_score(reference, mapped))
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(2, 40).flatmap(
         lambda n: st.tuples(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -146,6 +146,7 @@ def test_drawing_within_strata_narrows_the_labels_alone() -> None:
     assert estimate(truth, 0 * said, whole, strata=said).standard_error == pytest.approx(expected)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(3, 40).flatmap(
         lambda n: st.tuples(

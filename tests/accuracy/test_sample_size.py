@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geotransfer.accuracy.sample_size import allocate_sample, size_sample
@@ -28,6 +28,7 @@ def test_the_sample_gives_the_standard_error_asked_for() -> None:
     assert np.sqrt((spread**2 / placed).sum()) == pytest.approx(target, rel=1e-3)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 2000),
     st.lists(st.just(0.0) | st.floats(1e-3, 1000), min_size=1, max_size=6).filter(
