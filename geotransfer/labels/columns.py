@@ -126,10 +126,10 @@ def guess_columns(table: RawTable, choice: ColumnChoice) -> tuple[ColumnGuess, .
         give(role, _find_by_name(table, role, taken), "by its name")
     if "geometry" in given and given["geometry"].why != "chosen":
         column = given["geometry"].column
-        if not _holds_wkt(table.columns[column]):
+        if not _holds_wkt(table.columns[column], share=0.0):
             del given["geometry"]
     if table.geometry is None and "geometry" not in given and not _has_both(given):
-        wkt = next((n for n, c in table.columns.items() if _holds_wkt(c)), None)
+        wkt = next((n for n, c in table.columns.items() if _holds_wkt(c, share=0.5)), None)
         give("geometry", wkt, "by what it holds")
     _drop_second_place(given)
     taken = {guess.column for guess in given.values()}
@@ -162,11 +162,12 @@ def _find_by_name(table: RawTable, role: str, taken: set[str]) -> str | None:
     return None
 
 
-def _holds_wkt(column: NDArray[Any]) -> bool:
+def _holds_wkt(column: NDArray[Any], *, share: float) -> bool:
+    """Tell whether more than a share of the first cells begin like WKT."""
     if column.dtype == np.float64:
         return False
     head = [text for text in column[:200].tolist() if text.strip()][:20]
-    return bool(head) and sum(bool(_WKT.match(text)) for text in head) * 2 > len(head)
+    return sum(bool(_WKT.match(text)) for text in head) > share * len(head)
 
 
 def _find_class_by_content(table: RawTable, taken: set[str]) -> str | None:

@@ -68,7 +68,7 @@ def decode_text(data: bytes, *, file_name: str) -> tuple[str, str, tuple[str, ..
         line = text.count("\n", 0, control.start()) + 1
         raise LabelsInvalid(
             f"{file_name}: line {line:,} holds bytes that are no text, so this is not the text"
-            " table its name promises; export the labels again as CSV (UTF-8)."
+            " table its name promises; export the labels again as UTF-8."
         )
     return text.rstrip("\x1a"), name, warnings
 
@@ -104,7 +104,9 @@ def read_delimited(
             f"{file_name} is empty; export the labels again, with one header line and one line a"
             " label."
         )
-    delimiter = first_line or _choose_delimiter(text, file_name=file_name, spec_names=spec_names)
+    delimiter = first_line or _choose_delimiter(
+        text, file_name=file_name, spec_names=spec_names, encoding=encoding
+    )
     offset = 1 if first_line else 0
     records = _iterate_records(text, delimiter, file_name=file_name, offset=offset)
     header_line, header = next(records)
@@ -195,7 +197,9 @@ def _iterate_records(
         ) from error
 
 
-def _choose_delimiter(text: str, *, file_name: str, spec_names: frozenset[str]) -> str:
+def _choose_delimiter(
+    text: str, *, file_name: str, spec_names: frozenset[str], encoding: str
+) -> str:
     """Take the delimiter under which the header holds known names and rows have its width."""
     # The sample ends at a line end; a quoted cell may still be cut, which only lowers its score.
     lines = list(itertools.islice(io.StringIO(text, newline=""), _SAMPLE_ROWS))
@@ -215,8 +219,9 @@ def _choose_delimiter(text: str, *, file_name: str, spec_names: frozenset[str]) 
     if best:
         return best
     first = next(line for line in lines if line.strip())
+    read_as = "" if encoding == "UTF-8" else f" (read as {encoding})"
     raise LabelsInvalid(
-        f"{file_name}: its first line {shorten(first, limit=40)!r} is one cell under every"
+        f"{file_name}: its first line {shorten(first, limit=40)!r}{read_as} is one cell under every"
         " delimiter tried (comma, semicolon, tab, vertical bar, space); export the labels as CSV"
         " with a header such as 'lon,lat,class'."
     )
@@ -308,7 +313,8 @@ def _count_cells(n: int) -> str:
     return "1 cell" if n == 1 else f"{n} cells"
 
 
-_FORMULA_ESCAPED = re.compile(r"'[=+\-@\t\r]")
+ACTIVE_CELL = re.compile(r"[\t\r\n]|[\s\ufeff]*[=+\-@＝＋－＠]")
+"""What a spreadsheet may take for the start of a formula."""
 
 
 def _escaped(column: tuple[str, ...]) -> bool:
@@ -317,4 +323,4 @@ def _escaped(column: tuple[str, ...]) -> bool:
 
 def _unescape(cell: str) -> str:
     """Take away the apostrophe that our own exports put before ``=``, ``+``, ``-``, ``@``."""
-    return cell[1:] if _FORMULA_ESCAPED.match(cell) else cell
+    return cell[1:] if cell[:1] == "'" and ACTIVE_CELL.match(cell, 1) else cell

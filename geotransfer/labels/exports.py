@@ -13,9 +13,9 @@ import shapely
 from numpy.typing import NDArray
 
 from geotransfer.labels.checking import CheckedLabels
+from geotransfer.labels.delimited import ACTIVE_CELL
 from geotransfer.labels.raw import as_text
 
-_ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?")
 REJECTED_COLUMNS = ("row", "problem", "reason", "remedy")
 """First columns of the rejected rows; the file's own follow."""
@@ -24,10 +24,11 @@ REJECTED_COLUMNS = ("row", "problem", "reason", "remedy")
 def guard_cell(text: str) -> str:
     """Return a cell that no spreadsheet runs as a formula; plain numbers stay as they are.
 
-    An apostrophe is put before text that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage
-    return (OWASP, *CSV injection*), also behind spaces. ``read_labels`` takes it away again.
+    An apostrophe is put before text that begins with ``=``, ``+``, ``-``, ``@`` or their wide
+    forms, also behind blanks, and before text that begins with a tab or line end (OWASP, *CSV
+    injection*). ``read_labels`` takes it away again.
     """
-    if not text.lstrip(" \u00a0\ufeff").startswith(_ACTIVE) or _NUMBER.fullmatch(text):
+    if not ACTIVE_CELL.match(text) or _NUMBER.fullmatch(text):
         return text
     return f"'{text}"
 

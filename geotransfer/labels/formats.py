@@ -12,13 +12,12 @@ from geotransfer.labels.geojson import read_geojson
 from geotransfer.labels.geoparquet import read_geoparquet
 from geotransfer.labels.limits import MAX_UPLOAD_BYTES, shorten
 from geotransfer.labels.ogr import (
-    LayerBytes,
-    leave_write_ahead,
     list_geopackage_layers,
     list_shapefiles,
     open_archive,
     read_layer,
     repack_shapefile,
+    wrap_geopackage,
 )
 from geotransfer.labels.raw import RawTable
 
@@ -199,7 +198,7 @@ def _read_layered(data: bytes, file_name: str, *, kind: str, layer: str | None) 
             f"{file_name}: there is no layer {shorten(chosen, limit=40)!r}; choose one of {shown}."
         )
     if kind == "GeoPackage":
-        source = LayerBytes(file_name, kind, leave_write_ahead(data), chosen, chosen)
+        source = wrap_geopackage(data, file_name, layer=chosen)
     else:
         with open_archive(data, file_name) as archive:
             parts = list_shapefiles(archive, file_name)[chosen]

@@ -153,6 +153,8 @@ def _read_table(data: bytes, names: list[str], schema: Any, *, file_name: str) -
     budget = MAX_UNPACKED_BYTES
     batches = []
     for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names, use_threads=False):
+        # Damaged indices point outside their dictionary; decoding them would read foreign memory.
+        batch.validate(full=True)
         budget -= sum(_measure_decoded(column) for column in batch.columns)
         if budget < 0:
             raise _refuse_bomb(file_name)

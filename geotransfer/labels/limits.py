@@ -65,5 +65,5 @@ def refuse_unreadable(file_name: str, what: str, *, remedy: str) -> Iterator[Non
 def shorten(text: str, *, limit: int = 60) -> str:
     """Return ``text`` on one line of printable characters, cut to ``limit`` with an ellipsis."""
     line = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
-    line = " ".join(line.split()).strip(" .")
+    line = " ".join(line.split()).rstrip(" .")
     return line if len(line) <= limit else line[: limit - 1] + "…"

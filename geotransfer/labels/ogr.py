@@ -40,6 +40,7 @@ class LayerBytes:
     file_name: str
     format: str
     data: bytes
+    """A zip without compression, its member named by us: GDAL goes by names, too."""
     layer: str | None
     """Name for GDAL where the bytes hold several."""
     shown: str
@@ -48,6 +49,14 @@ class LayerBytes:
 
 
 # --- GeoPackage -------------------------------------------------------------------------------
+
+
+def wrap_geopackage(data: bytes, file_name: str, *, layer: str) -> LayerBytes:
+    """Return one layer of a GeoPackage for ``read_layer``."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as clean:
+        clean.writestr("labels.gpkg", leave_write_ahead(data))
+    return LayerBytes(file_name, "GeoPackage", packed.getvalue(), layer, layer)
 
 
 def leave_write_ahead(data: bytes) -> bytes:
@@ -251,6 +260,11 @@ def read_layer(source: LayerBytes) -> RawTable:
     with refuse_unreadable(name, f"layer {shorten(source.shown, limit=40)!r}", remedy=_EXPORT):
         info = pyogrio.read_info(source.data, layer=source.layer, encoding=source.encoding)
         n_rows, n_columns = int(info["features"]), len(info["fields"])
+    if n_rows == 0:
+        raise LabelsInvalid(
+            f"{name}: layer {shorten(source.shown, limit=40)!r} holds no feature; export the"
+            " labels again with all their rows."
+        )
     if n_rows > MAX_ROWS or n_columns > MAX_COLUMNS:
         raise LabelsInvalid(
             f"{name}: it holds {n_rows:,} rows and {n_columns:,} columns, a file may have"
@@ -262,11 +276,6 @@ def read_layer(source: LayerBytes) -> RawTable:
         raise LabelsInvalid(
             f"{name}: layer {shorten(source.shown, limit=40)!r} has no geometry; choose another"
             " layer, or export the labels with their places."
-        )
-    if len(blobs) == 0:
-        raise LabelsInvalid(
-            f"{name}: layer {shorten(source.shown, limit=40)!r} holds no feature; export the"
-            " labels again with all their rows."
         )
     geometry, faults = parse_wkb(list(blobs))
     names = make_unique(clean_name(str(field)) for field in meta["fields"])
