@@ -254,7 +254,18 @@ def _compare(
             reach_share = float(near.mean())
     model = replace(model, within_km=within_km)
     is_spatial = folds is not None
-    kind, reasons = _decide(gain, chance, observed, folds=folds, within_km=within_km)
+    table = describe_strategies(
+        (reference, *tried.values()),
+        reference,
+        targets,
+        used.groups,
+        chosen=strategy.name,
+        seed=seed,
+    )
+    own_auc = next(row.auc for row in table if row.is_chosen)
+    kind, reasons = _decide(
+        gain, chance, observed, own_auc=own_auc, folds=folds, within_km=within_km
+    )
     verdict = Verdict(
         kind=kind,
         reasons=(*reasons, *model.notes),
@@ -270,14 +281,7 @@ def _compare(
         random=_evaluate(baseline, labels, at_random, random_folds, seed),
         separated=_evaluate(baseline, labels, chosen, used, seed) if is_spatial else None,
         global_separated=_evaluate(baseline, labels, reference, used, seed) if is_spatial else None,
-        strategies=describe_strategies(
-            (reference, *tried.values()),
-            reference,
-            targets,
-            used.groups,
-            chosen=strategy.name,
-            seed=seed,
-        ),
+        strategies=table,
         gain_by_distance=measure_gain_by_distance(
             chosen, reference, targets, used.groups, seed=seed
         ),
@@ -308,6 +312,7 @@ def _decide(
     chance: float,
     observed: Estimate,
     *,
+    own_auc: Estimate,
     folds: Folds | None,
     within_km: float | None,
 ) -> tuple[VerdictKind, tuple[str, ...]]:
@@ -326,6 +331,13 @@ def _decide(
         f"With the rehearsals on other regions: expected gain {gain.value:+.3f}, on new blocks"
         f" between {gain.low:+.3f} and {gain.high:+.3f} in {gain.level:.0%} of cases."
     )
+    if own_auc.low <= 0.5:
+        answer = (
+            "On held-out blocks the fine-tuned model tells your classes apart no better than a coin"
+            f" might (AUC {own_auc.value:.2f}, {own_auc.low:.2f} to {own_auc.high:.2f}); check the"
+            " labels' classes, dates and positions, or bring more."
+        )
+        return VerdictKind.NO_MEASURABLE_GAIN, (answer, shown)
     if chance >= CONFIDENCE:
         answer = (
             f"The fine-tuned model is better with probability {chance:.2f} (needed:"

@@ -16,6 +16,8 @@ Float64 = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 N_RESAMPLES = 500
+CONFLICT = 1.645
+"""Standard deviations from the rehearsals at which labels are believed to tell of another case."""
 
 
 def measure_macro_auc(
@@ -131,7 +133,8 @@ def predict_gain(
 
     The true gain has a normal prior from rehearsals; ``observed``, the paired gain on held-out
     labels, is known to ``error``; what new held-out blocks would show has their own error on top
-    (Gelman et al. 2013, section 2.5).
+    (Gelman et al. 2013, section 2.5). Where the labels disagree with the rehearsals by more than
+    chance allows, this is not a region like those rehearsed, and the prior is widened to fit.
 
     Returns
     -------
@@ -139,9 +142,11 @@ def predict_gain(
     probability that the true gain is above zero.
     """
     mean = prior.interpolate(n_labels)
-    trust = 1 / max(prior.error_inflation * error, 1e-6) ** 2
-    precision = 1 / prior.deviation**2 + trust
-    value = (mean / prior.deviation**2 + observed * trust) / precision
+    noise = max(prior.error_inflation * error, 1e-6)
+    surprise = abs(observed - mean) / float(np.hypot(prior.deviation, noise))
+    deviation = prior.deviation * max(1.0, surprise / CONFLICT)
+    precision = 1 / deviation**2 + 1 / noise**2
+    value = (mean / deviation**2 + observed / noise**2) / precision
     spread = precision**-0.5
     half = float(ndtri(0.5 + level / 2)) * float(np.hypot(spread, prior.holdout_error))
     estimate = Estimate(
