@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from geotransfer.accuracy.intervals import (
     Floats,
     bound_draws,
+    bound_sum,
+    bound_wilson,
     check_level,
     draw_dirichlet,
     resample_strata,
@@ -34,7 +36,7 @@ from geotransfer.core.estimate import ErrorMatrix, Estimate, Evaluation
 from geotransfer.core.legend import Legend
 from geotransfer.errors import InputError, TableInvalid
 
-Interval = Literal["dirichlet", "bootstrap"]
+Interval = Literal["small-sample", "bootstrap"]
 
 N_DRAWS = 4000
 """Draws per interval; they are cheap, and the ends should not depend on the seed."""
@@ -100,7 +102,7 @@ def estimate_olofsson(
     is_probability_sample: bool,
     seed: int,
     level: float = 0.95,
-    interval: Interval = "dirichlet",
+    interval: Interval = "small-sample",
 ) -> AreaAccuracy:
     """Return area-weighted accuracy and area where the strata are the map's classes.
 
@@ -116,7 +118,9 @@ def estimate_olofsson(
         Whether every place of a class had the same known chance to be labelled. If not, all
         figures are marked indicative.
     interval
-        ``dirichlet`` (posterior draws) covers best; ``bootstrap`` resamples within strata.
+        ``small-sample`` joins the strata's Wilson intervals for overall accuracy and shares, and
+        draws from posteriors for ratios; it covers best (decision 0006). ``bootstrap`` resamples
+        within strata.
 
     Raises
     ------
@@ -158,13 +162,13 @@ def estimate_stehman(
     map_codes: ArrayLike,
     reference_codes: ArrayLike,
     legend: Legend,
-    stratum_km2: Mapping[object, float],
+    stratum_km2: Mapping[Any, float],
     *,
     is_probability_sample: bool,
     seed: int,
     unit_km2: float = 0.0,
     level: float = 0.95,
-    interval: Interval = "dirichlet",
+    interval: Interval = "small-sample",
 ) -> AreaAccuracy:
     """Return area-weighted accuracy and area where strata and map classes differ.
 
@@ -239,40 +243,39 @@ def _estimate_strata(
     cells, prior = cells[used], prior[used]
     total_km2 = float(area_km2.sum())
     weights = area_km2[used] / total_km2
-    n_strata, k, _ = cells.shape
+    k = cells.shape[-1]
     sizes = cells.sum(axis=(1, 2))
     within = cells / sizes[:, None, None]
     shares = np.tensordot(weights, within, axes=1)
     occurs = shares.sum(axis=0) > 0
 
-    rng = np.random.default_rng(seed)
-    flat = cells.reshape(n_strata, -1)
-    if interval == "dirichlet":
-        drawn = draw_dirichlet(flat, prior.reshape(n_strata, -1), n_draws=N_DRAWS, rng=rng)
-    else:
-        drawn = resample_strata(flat, n_draws=N_DRAWS, rng=rng)
-    draws = _list_figures(np.einsum("h,bhc->bc", weights, drawn).reshape(-1, k, k), occurs)
-    method = _name_method(f"stratified-{interval}", is_probability_sample)
-    n = int(sizes.sum())
+    values = _list_figures(shares, occurs)
+    bound = _bound_by_size if interval == "small-sample" else _bound_by_resampling
+    ends, methods = bound(cells, prior, weights, occurs, level, np.random.default_rng(seed))
+    influences = _list_influences(shares, occurs)
 
-    def estimate(value: float, draws: Floats, influence: Floats) -> AreaFigure:
+    def estimate(position: int) -> AreaFigure:
+        value = float(values[position])
         if not np.isfinite(value):
             return AreaFigure(estimate=unknown_share(level, reason="no-rows"), standard_error=None)
         value = min(value, 1.0)  # rounding
-        low, high = bound_draws(draws, level)
-        # Draws of a share observed to be 0 or 1 stay inside it.
-        low, high = min(low, value), max(high, value)
+        low, high = ends[position]
         return AreaFigure(
-            estimate=Estimate(value=value, low=low, high=high, level=level, method=method, n=n),
-            standard_error=_find_error(influence, within, sizes, weights, sampled_shares[used]),
+            estimate=Estimate(
+                value=value,
+                # Draws of a share observed to be 0 or 1 stay inside it.
+                low=min(low, value),
+                high=max(high, value),
+                level=level,
+                method=_name_method(methods[position], is_probability_sample),
+                n=int(sizes.sum()),
+            ),
+            standard_error=_find_error(
+                influences[position], within, sizes, weights, sampled_shares[used]
+            ),
         )
 
-    figures = [
-        estimate(float(value), column, influence)
-        for value, column, influence in zip(
-            _list_figures(shares, occurs), draws.T, _list_influences(shares, occurs), strict=True
-        )
-    ]
+    figures = [estimate(position) for position in range(len(values))]
     overall, balanced, *rest = figures
     users, producers, f1, true_shares = (tuple(rest[i * k : (i + 1) * k]) for i in range(4))
     return AreaAccuracy(
@@ -302,7 +305,7 @@ def _check_strata(
     if not used.any():
         raise InputError("No stratum has any area; count the map's areas first.")
     sizes = cells.sum(axis=(1, 2))
-    needed = 1 if interval == "dirichlet" else 2
+    needed = 1 if interval == "small-sample" else 2
     short = np.flatnonzero(used & (sizes < needed))
     if len(short):
         raise InputError(
@@ -311,6 +314,52 @@ def _check_strata(
             " places there or merge it with another stratum."
         )
     return used
+
+
+def _bound_by_size(
+    cells: Floats,
+    prior: Floats,
+    weights: Floats,
+    occurs: NDArray[np.bool_],
+    level: float,
+    rng: np.random.Generator,
+) -> tuple[list[tuple[float, float]], list[str]]:
+    """Return each figure's ends and method, honest with few rows."""
+    k = cells.shape[-1]
+    flat, flat_prior = cells.reshape(len(cells), -1), prior.reshape(len(cells), -1)
+    drawn = draw_dirichlet(flat, flat_prior, n_draws=N_DRAWS, rng=rng)
+    ends = _bound_columns(drawn, weights, occurs, level)
+    methods = ["stratified-dirichlet"] * len(ends)
+    # Overall accuracy and true shares are sums over strata of plain shares.
+    sums = {0: np.eye(k)} | {2 + 3 * k + c: np.eye(k)[[c] * k] for c in range(k)}
+    sizes = cells.sum(axis=(1, 2))
+    for position, part in sums.items():
+        hits = (cells * part).sum(axis=(1, 2))
+        ends[position] = bound_sum(weights, hits / sizes, *bound_wilson(hits, sizes, level))
+        methods[position] = "stratified-wilson"
+    return ends, methods
+
+
+def _bound_by_resampling(
+    cells: Floats,
+    _prior: Floats,
+    weights: Floats,
+    occurs: NDArray[np.bool_],
+    level: float,
+    rng: np.random.Generator,
+) -> tuple[list[tuple[float, float]], list[str]]:
+    """Return each figure's ends and method by the bootstrap within strata."""
+    drawn = resample_strata(cells.reshape(len(cells), -1), n_draws=N_DRAWS, rng=rng)
+    ends = _bound_columns(drawn, weights, occurs, level)
+    return ends, ["stratified-bootstrap"] * len(ends)
+
+
+def _bound_columns(
+    drawn: Floats, weights: Floats, occurs: NDArray[np.bool_], level: float
+) -> list[tuple[float, float]]:
+    k = len(occurs)
+    cell_draws = np.einsum("h,bhc->bc", weights, drawn).reshape(-1, k, k)
+    return [bound_draws(column, level) for column in _list_figures(cell_draws, occurs).T]
 
 
 def _list_figures(shares: Floats, occurs: NDArray[np.bool_]) -> Floats:

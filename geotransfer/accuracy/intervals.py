@@ -98,16 +98,16 @@ def estimate_clopper_pearson(n_success: int, n: int, level: float = 0.95) -> Est
     )
 
 
-def bound_mean(values: Floats, lows: Floats, highs: Floats) -> tuple[float, float]:
-    """Return the ends for the mean of independent shares, from the shares' own intervals.
+def bound_sum(weights: Floats, values: Floats, lows: Floats, highs: Floats) -> tuple[float, float]:
+    """Return the ends for Σ weight · share of independent shares, from the shares' own intervals.
 
     Each side adds its squared distances, so that the result is as asymmetric as the parts and not
-    empty where every share is 1. Zou and Donner 2008, doi 10.1002/sim.3095.
+    empty where every share is 1. Weights are positive and add up to 1. Zou and Donner 2008, doi
+    10.1002/sim.3095.
     """
-    k = len(values)
-    centre = float(values.mean())
-    low = centre - sqrt(float(((values - lows) ** 2).sum())) / k
-    high = centre + sqrt(float(((highs - values) ** 2).sum())) / k
+    centre = float(weights @ values)
+    low = centre - sqrt(float(((weights * (values - lows)) ** 2).sum()))
+    high = centre + sqrt(float(((weights * (highs - values)) ** 2).sum()))
     return max(low, 0.0), min(high, 1.0)
 
 

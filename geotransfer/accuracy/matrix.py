@@ -17,7 +17,7 @@ from geotransfer.accuracy.intervals import (
     N_DRAWS,
     Floats,
     bound_draws,
-    bound_mean,
+    bound_sum,
     check_level,
     draw_unit_counts,
     estimate_wilson,
@@ -116,7 +116,8 @@ def estimate_balanced(matrix: ErrorMatrix, *, level: float = 0.95) -> Estimate:
     known = [share for share in estimate_producers(matrix, level=level) if share.n]
     if not known:
         return unknown_share(level, reason="no-rows")
-    low, high = bound_mean(
+    low, high = bound_sum(
+        np.full(len(known), 1 / len(known)),
         np.array([share.value for share in known]),
         np.array([share.low for share in known]),
         np.array([share.high for share in known]),

@@ -231,7 +231,7 @@ def test_a_stratum_with_one_row_has_an_interval_but_no_standard_error() -> None:
     assert result.areas_km2[1].standard_error is None
 
 
-@pytest.mark.parametrize("interval", ["dirichlet", "bootstrap"])
+@pytest.mark.parametrize("interval", ["small-sample", "bootstrap"])
 def test_a_mapped_class_without_rows_is_refused_by_name(interval: str) -> None:
     with pytest.raises(InputError, match=r"'b' covers 5.0% of the area and has 0 reference rows"):
         olofsson([[50, 3], [0, 0]], [95, 5], interval=interval)
@@ -252,6 +252,7 @@ def test_labels_that_are_no_probability_sample_stay_indicative() -> None:
     result = olofsson([[50, 3], [4, 41]], [60, 40], is_probability_sample=False)
     assert result.is_indicative
     assert {f.estimate.method for f in list_figures(result)} == {
+        "indicative stratified-wilson",
         "indicative stratified-dirichlet",
         "indicative wilson",
     }
@@ -259,7 +260,7 @@ def test_labels_that_are_no_probability_sample_stay_indicative() -> None:
         result.to_evaluation()
     evaluation = olofsson([[50, 3], [4, 41]], [60, 40]).to_evaluation()
     assert evaluation.estimand == "design-based"
-    assert evaluation.overall.method == "stratified-dirichlet"
+    assert evaluation.overall.method == "stratified-wilson"
 
 
 def test_a_fully_labelled_population_has_no_standard_error() -> None:

@@ -10,7 +10,7 @@ from geotransfer.accuracy.auc import bound_auc, estimate_auc, measure_auc, resam
 from geotransfer.accuracy.intervals import (
     bound_clopper_pearson,
     bound_draws,
-    bound_mean,
+    bound_sum,
     bound_wilson,
     draw_dirichlet,
     draw_unit_counts,
@@ -69,11 +69,11 @@ def test_a_level_that_is_no_level_is_refused() -> None:
             estimate_wilson(1, 2, level)
 
 
-def test_the_mean_of_shares_is_as_narrow_as_independent_errors_allow() -> None:
-    # Four equal shares: half the width of one.
-    low, high = bound_mean(np.full(4, 0.5), np.full(4, 0.3), np.full(4, 0.7))
+def test_a_sum_of_shares_is_as_narrow_as_independent_errors_allow() -> None:
+    # The mean of four equal shares: half the width of one.
+    low, high = bound_sum(np.full(4, 0.25), np.full(4, 0.5), np.full(4, 0.3), np.full(4, 0.7))
     assert (low, high) == pytest.approx((0.4, 0.6))
-    assert bound_mean(np.ones(2), np.full(2, 0.8), np.ones(2))[1] == 1
+    assert bound_sum(np.array([0.9, 0.1]), np.ones(2), np.full(2, 0.8), np.ones(2))[1] == 1
 
 
 def test_percentiles_widen_with_few_units_and_skip_undefined_draws() -> None:
