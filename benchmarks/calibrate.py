@@ -20,12 +20,13 @@ from benchmarks.rehearsal_arms import (
     State,
     Target,
     average,
+    draw_rows,
     hash_product,
+    keep_fine_tune,
     load_targets,
     make_figure,
     parse_arguments,
     print_report,
-    run_fine_tune,
     say,
     summarize_arms,
 )
@@ -73,8 +74,6 @@ def check_bytes(target: Target, *, seed: int = 0) -> bool:
 
 def slice_labels(target: Target, seed: int) -> Any:
     """Labels for the comparison of bytes."""
-    from benchmarks.rehearsal_arms import draw_rows
-
     return draw_rows(target, CELLS, seed).pool[:N_LABELS]
 
 
@@ -89,21 +88,13 @@ def main() -> None:
         threads=arguments.threads,
     )
     targets = {name: t for name, t in targets.items() if t.table.xy_km is not None}
-    state = State(arguments.state, "calibrate", hash_product())
+    state = State(arguments.state, "runs", hash_product())
     runs: list[dict[str, Any]] = []
     for mode in (CELLS, BLOCKS):
         for name, target in targets.items():
             for seed in range(n_draws):
-                run_id = f"{mode} {name} n={N_LABELS} seed={seed} {target.table.content_id[:8]}"
-                runs.append(
-                    state.keep(
-                        run_id,
-                        lambda target=target, mode=mode, seed=seed: run_fine_tune(
-                            target, mode, N_LABELS, seed, is_full=False
-                        ),
-                    )
-                )
-                say(f"{run_id}: {runs[-1]['kind']}")
+                runs.append(keep_fine_tune(state, target, mode, N_LABELS, seed))
+                say(f"{mode}, {name}, draw {seed}: {runs[-1]['kind']}")
     seeds = f"0…{n_draws - 1}"
     spread = [r for r in runs if r["mode"] == CELLS]
     gains = [r["chosen"]["auc"] - r["arms"][GLOBAL.name]["auc"] for r in spread]

@@ -266,6 +266,17 @@ def run_fine_tune(target: Target, mode: str, n: int, seed: int, *, is_full: bool
     }
 
 
+def keep_fine_tune(
+    state: State, target: Target, mode: str, n: int, seed: int, *, is_full: bool = False
+) -> dict[str, Any]:
+    """Return one fine-tune, kept; both benchmarks share the runs they have in common."""
+    run_id = f"{mode} {target.name} n={n} seed={seed} full={is_full} {target.table.content_id[:8]}"
+    run: dict[str, Any] = state.keep(
+        run_id, lambda: run_fine_tune(target, mode, n, seed, is_full=is_full)
+    )
+    return run
+
+
 def average(values: list[float]) -> float | None:
     """Return the mean, or None of nothing."""
     return float(np.mean(values)) if values else None

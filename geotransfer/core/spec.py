@@ -27,6 +27,7 @@ FORMULAS = (
     "leaf_area_index",
     "share",
     "log_ratio",
+    "log_ratio_change",
     "difference",
     "absolute_difference",
     "maximum",
@@ -237,7 +238,7 @@ S2_SEMIANNUAL = FeatureSpec(
 
 S2_SEMIANNUAL_CLIMATE = FeatureSpec(
     name="s2-semiannual-climate",
-    version=1,
+    version=2,
     periods=_HALF_YEARS,
     measured=(
         *S2_SEMIANNUAL.measured,
@@ -254,6 +255,13 @@ S2_SEMIANNUAL_CLIMATE = FeatureSpec(
             inputs=("rain_S2", "rain_S1"),
         ),
         Column(name="share_rain_S1", formula="share", inputs=("rain_S1", "rain_S1", "rain_S2")),
+        Column(name="log_NDVI/rain_S1", formula="log_ratio", inputs=("NDVI_S1", "rain_S1")),
+        Column(name="log_NDVI/rain_S2", formula="log_ratio", inputs=("NDVI_S2", "rain_S2")),
+        Column(
+            name="log_NDVI/rain_S2-S1",
+            formula="log_ratio_change",
+            inputs=("NDVI_S1", "rain_S1", "NDVI_S2", "rain_S2"),
+        ),
     ),
 )
 """With rain climatology (mm per half-year) and slope (percent): only where the user has them."""

@@ -61,6 +61,11 @@ def log_ratio(a: Array, b: Array) -> Array:
     return np.log(np.maximum(a, LOG_FLOOR)) - np.log(np.maximum(b, LOG_FLOOR))
 
 
+def log_ratio_change(a1: Array, b1: Array, a2: Array, b2: Array) -> Array:
+    """Return ln(a/b) of the second season minus that of the first, all floored."""
+    return log_ratio(a2, b2) - log_ratio(a1, b1)
+
+
 def difference(a: Array, b: Array) -> Array:
     """Return a − b."""
     return a - b
@@ -100,6 +105,7 @@ _FORMULAS: dict[str, Callable[..., Array]] = {
     "leaf_area_index": leaf_area_index,
     "share": share,
     "log_ratio": log_ratio,
+    "log_ratio_change": log_ratio_change,
     "difference": difference,
     "absolute_difference": absolute_difference,
     "maximum": maximum,

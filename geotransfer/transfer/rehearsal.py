@@ -37,7 +37,7 @@ from geotransfer.transfer.model import Model
 from geotransfer.transfer.samples import Samples, concatenate_samples
 from geotransfer.transfer.strategies import GaussianProcess, Pooled, RegionalOnly, Strategy
 from geotransfer.transfer.threads import limit_blas, run_tasks
-from geotransfer.transfer.trees import Training, train_trees
+from geotransfer.transfer.trees import Training, predict_mean, train_members
 
 Float64 = NDArray[np.float64]
 Report = Callable[[float, str], None]
@@ -63,7 +63,7 @@ def train_left_out(
     tables: Mapping[str, Samples],
     legend: Legend,
     *,
-    training: Training = BASELINE_TRAINING,
+    trainings: tuple[Training, ...] = BASELINE_TRAINING,
     seed: int = 0,
     n_threads: int = 1,
     report: Report | None = None,
@@ -95,16 +95,19 @@ def train_left_out(
         nonlocal done
         kept = [name for name in tables if name not in pair]
         source = concatenate_samples(*[tables[name] for name in kept])
-        trees = train_trees(
+        members = train_members(
+            source.spec,
             source.features,
             np.concatenate([targets[name] for name in kept]),
             source.weights,
             n_classes=len(legend.classes),
-            training=training,
+            trainings=trainings,
             seed=seed,
         )
         for left, scored in (pair, pair[::-1]):
-            raw[left, scored] = trees.predict_raw(np.ascontiguousarray(tables[scored].features.T))
+            raw[left, scored] = predict_mean(
+                members, np.ascontiguousarray(tables[scored].features.T)
+            )
         done += 1
         if report:
             report(0.7 * done / len(pairs), f"Without {pair[0]} and {pair[1]}")
@@ -123,7 +126,7 @@ def train_left_out(
             model = train_baseline(
                 concatenate_samples(*[tables[other] for other in kept]),
                 legend,
-                training=training,
+                trainings=trainings,
                 seed=seed,
                 scaling=scaling,
             )

@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from geotransfer.core.spec import FeatureSpec
 from geotransfer.errors import ModelInvalid
 from geotransfer.transfer.forest import Forest, compile_forest
 
@@ -28,6 +29,8 @@ class Training:
     feature_share: float = 1.0
     is_extra_random: bool = False
     """Thresholds drawn at random (extremely randomised trees, Geurts et al. 2006)."""
+    without: tuple[str, ...] = ()
+    """Columns the trees may not split, by name; the model still reads the whole spec."""
 
     def to_parameters(self, *, n_classes: int, seed: int) -> dict[str, object]:
         """Return LightGBM's parameters."""
@@ -127,3 +130,35 @@ def train_trees(
     parameters = training.to_parameters(n_classes=n_classes, seed=seed)
     data = lightgbm.Dataset(features, targets, weight=weights, free_raw_data=True)
     return Trees(clean_text(lightgbm.train(parameters, data, training.n_trees)))
+
+
+def train_members(
+    spec: FeatureSpec,
+    features: Float32,
+    targets: NDArray[np.int64],
+    weights: Float64,
+    *,
+    n_classes: int,
+    trainings: tuple[Training, ...],
+    seed: int,
+) -> tuple[Trees, ...]:
+    """Grow one ensemble for each training; their mean raw score is the model's."""
+    members = []
+    for training in trainings:
+        table = features
+        if training.without:
+            # A constant column is never split, so every member reads the same features.
+            table = features.copy()
+            table[:, [spec.names.index(name) for name in training.without]] = 0
+        members.append(
+            train_trees(table, targets, weights, n_classes=n_classes, training=training, seed=seed)
+        )
+    return tuple(members)
+
+
+def predict_mean(members: tuple[Trees, ...], features: Float32) -> Float64:
+    """Mean raw score of the members, shape (n_latent, n), of ``features`` (n_features, n)."""
+    total = members[0].predict_raw(features)
+    for member in members[1:]:
+        total = total + member.predict_raw(features)
+    return total / len(members)

@@ -13,7 +13,7 @@ from geotransfer.transfer.model import Model
 from geotransfer.transfer.samples import Samples
 from geotransfer.transfer.trees import Training
 
-SMALL = Training(n_trees=12, n_leaves=7, learning_rate=0.2)
+SMALL = (Training(n_trees=12, n_leaves=7, learning_rate=0.2),)
 
 LAND = Legend(
     name="land",
@@ -67,13 +67,13 @@ def source() -> Samples:
 
 @pytest.fixture(scope="session")
 def baseline(source) -> Model:
-    return train_baseline(source, CROPLAND, training=SMALL)
+    return train_baseline(source, CROPLAND, trainings=SMALL)
 
 
 @pytest.fixture(scope="session")
 def land_baseline() -> Model:
     samples = make_samples(240, region_id="alpha", seed=4, codes=LAND.codes, has_position=False)
-    return train_baseline(samples, LAND, training=SMALL)
+    return train_baseline(samples, LAND, trainings=SMALL)
 
 
 @pytest.fixture(scope="session")

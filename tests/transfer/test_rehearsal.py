@@ -16,7 +16,7 @@ from geotransfer.transfer.samples import concatenate_samples
 from geotransfer.transfer.strategies import GaussianProcess
 from geotransfer.transfer.trees import Training
 
-SMALL = Training(n_trees=8, n_leaves=7, learning_rate=0.2)
+SMALL = (Training(n_trees=8, n_leaves=7, learning_rate=0.2),)
 FAST = (GaussianProcess(),)
 
 
@@ -30,7 +30,7 @@ def tables(make):
 
 @pytest.fixture(scope="module")
 def left_out(tables):
-    return train_left_out(tables, CROPLAND, training=SMALL)
+    return train_left_out(tables, CROPLAND, trainings=SMALL)
 
 
 def test_no_model_has_seen_the_region_it_is_judged_on(tables, left_out):
@@ -44,12 +44,12 @@ def test_the_regions_own_classes_change_nothing_in_its_model(tables, left_out):
     from dataclasses import replace
 
     changed = {**tables, "beta": replace(tables["beta"], classes=1 - tables["beta"].classes)}
-    again = train_left_out(changed, CROPLAND, training=SMALL, regions=("beta",))
+    again = train_left_out(changed, CROPLAND, trainings=SMALL, regions=("beta",))
     assert dump_model(again["beta"].model) == dump_model(left_out["beta"].model)
 
 
 def test_threads_change_nothing(tables, left_out):
-    again = train_left_out(tables, CROPLAND, training=SMALL, n_threads=3)
+    again = train_left_out(tables, CROPLAND, trainings=SMALL, n_threads=3)
     for name, result in again.items():
         assert dump_model(result.model) == dump_model(left_out[name].model)
 

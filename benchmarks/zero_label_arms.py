@@ -1,0 +1,76 @@
+"""What a global model scores where it has no label at all, and what curation costs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rehearsal_arms import State, read_tables
+from geotransfer.core.spec import S2_SEMIANNUAL, S2_SEMIANNUAL_CLIMATE, FeatureSpec
+from geotransfer.transfer.baseline import BASELINE_TRAINING, CLIMATE_TRAINING
+from geotransfer.transfer.curation import curate_samples
+from geotransfer.transfer.gain import measure_macro_auc
+from geotransfer.transfer.samples import Samples, concatenate_samples
+from geotransfer.transfer.trees import Training, predict_mean, train_members
+
+SHARES = (0.1, 0.2)
+
+
+def score_region(
+    source: Samples, held: Samples, trainings: tuple[Training, ...], *, seed: int = 0
+) -> float:
+    """AUC on ``held`` of trees that saw ``source`` alone."""
+    members = train_members(
+        source.spec, source.features, source.classes, source.weights, n_classes=2,
+        trainings=trainings, seed=seed,
+    )  # fmt: skip
+    raw = predict_mean(members, np.ascontiguousarray(held.features.T))
+    return float(measure_macro_auc(raw, held.classes)[0])
+
+
+def _pair_up(source: Path, tables: Path, spec: FeatureSpec) -> dict[str, tuple[Samples, Samples]]:
+    """The samples that may train for each target region, and the region's own."""
+    targets = read_tables(tables, spec)
+    sources = targets if source == tables else read_tables(source, spec)
+    return {
+        name: (
+            concatenate_samples(
+                *[t for other, t in sources.items() if source != tables or other != name]
+            ),
+            table,
+        )
+        for name, table in targets.items()
+    }
+
+
+def measure_climate(source: Path, tables: Path, state: State) -> tuple[float, dict[str, Any]]:
+    """Mean AUC of the climate model over the regions left out in turn."""
+    arms: dict[str, float] = {}
+    for name, (rows, held) in _pair_up(source, tables, S2_SEMIANNUAL_CLIMATE).items():
+        arms[name] = state.keep(
+            f"climate {name} {held.content_id[:8]} {rows.content_id[:8]}",
+            lambda rows=rows, held=held: score_region(rows, held, CLIMATE_TRAINING),
+        )
+    return float(np.mean(list(arms.values()))), arms
+
+
+def measure_curation(source: Path, tables: Path, state: State) -> tuple[float, dict[str, Any]]:
+    """Mean AUC lost by training on a curated fifth of the source samples; the curve is printed."""
+    curve: dict[str, dict[str, float]] = {"all": {}}
+    for name, (rows, held) in _pair_up(source, tables, S2_SEMIANNUAL).items():
+        key = f"{name} {held.content_id[:8]} {rows.content_id[:8]}"
+        curve["all"][name] = state.keep(
+            f"zero label all {key}",
+            lambda rows=rows, held=held: score_region(rows, held, BASELINE_TRAINING),
+        )
+        for share in SHARES:
+            curve.setdefault(f"{share:.0%} curated", {})[name] = state.keep(
+                f"curated {share} {key}",
+                lambda rows=rows, held=held, share=share: score_region(
+                    curate_samples(rows, share=share), held, BASELINE_TRAINING
+                ),
+            )
+    means = {arm: float(np.mean(list(by_name.values()))) for arm, by_name in curve.items()}
+    return means["all"] - means["20% curated"], {"mean": means, "by region": curve}
