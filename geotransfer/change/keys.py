@@ -131,5 +131,5 @@ def make_keys(
         spec=content_id([spec.periods, spec.measured]),
         area=content_id([grid, tile, region.outline]),
         processing=content_id([COMPOSITE_VERSION, dict(libraries)]),
-        model=content_id([model_id, spec.spec_id]),
+        model=content_id([model_id, spec.derived]),
     )

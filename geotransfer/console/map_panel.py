@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from geotransfer.console.palettes import OBSERVATIONS, PROBABILITY, Scale
+from geotransfer.console.palettes import PROBABILITY, Scale
 from geotransfer.console.state import PREFIX
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.region import RegionKind
@@ -36,7 +36,7 @@ def show_previews(view: RegionView) -> None:
         for column, (layer, title) in zip(st.columns(2, gap="medium"), row, strict=True):
             with column:
                 st.markdown(f"**{title}**")
-                st.html(_make_picture(view.region.region_id, layer, title, version))
+                st.html(make_picture(view.region.region_id, layer, title, version))
                 if layer == "class":
                     st.html(make_class_legend(view.refresh.class_areas_km2))
                 elif layer == "probability":
@@ -45,7 +45,8 @@ def show_previews(view: RegionView) -> None:
     st.caption(f"{share:.0%} of the pixels have enough valid observations in both half-years.")
 
 
-def _make_picture(region_id: str, layer: str, title: str, version: str) -> str:
+def make_picture(region_id: str, layer: str, title: str, version: str) -> str:
+    """Return a layer of one version of a map as a picture with its text alternative."""
     source = f"{PREFIX}/raster/{html.escape(region_id)}/{layer}/preview.png?v={version}"
     return (
         f'<img src="{source}" alt="{html.escape(title)}" loading="lazy" style="width:100%;'
@@ -75,7 +76,3 @@ def make_ramp_legend(scale: Scale) -> str:
         f'<div style="height:.7rem;border:1px solid #8888;background:{scale.css_gradient()}"></div>'
         f'<div style="display:flex;justify-content:space-between">{marks}</div></div>'
     )
-
-
-RAMPS = {"probability": PROBABILITY, "observations": OBSERVATIONS}
-"""Scale of each measured layer."""

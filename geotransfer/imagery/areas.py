@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+import shapely
 from pyproj import Transformer
 from shapely.geometry import shape
-from shapely.ops import transform as transform_shape
 
 EQUAL_AREA = "EPSG:6933"
 """World equal-area projection in metres: areas and distances between labels are taken in it."""
@@ -15,4 +15,7 @@ EQUAL_AREA = "EPSG:6933"
 def measure_area_km2(geometry: str) -> float:
     """Return the area of a GeoJSON geometry (EPSG:4326) in km²."""
     to_equal_area = Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
-    return float(transform_shape(to_equal_area.transform, shape(json.loads(geometry))).area) / 1e6
+    projected = shapely.transform(
+        shape(json.loads(geometry)), to_equal_area.transform, interleaved=False
+    )
+    return float(projected.area) / 1e6

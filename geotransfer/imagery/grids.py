@@ -99,7 +99,7 @@ def _find_bounds(scene: Scene, crs: str) -> tuple[float, float, float, float]:
     if scene.crs == crs and scene.transform and scene.shape:
         affine = Affine(*scene.transform)
         height, width = scene.shape
-        corners = [affine * xy for xy in ((0, 0), (width, 0), (0, height), (width, height))]
+        corners = [affine @ xy for xy in ((0, 0), (width, 0), (0, height), (width, height))]
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
         return min(xs), min(ys), max(xs), max(ys)
     geometry = transform_geom("EPSG:4326", crs, mapping(box(*scene.bounds)))
@@ -126,7 +126,7 @@ def make_geobox(grid: Grid, tile: Tile | None = None) -> GeoBox:
     if tile is None:
         return GeoBox((grid.height, grid.width), affine, grid.crs)
     return GeoBox(
-        (tile.height, tile.width), affine * Affine.translation(tile.col, tile.row), grid.crs
+        (tile.height, tile.width), affine @ Affine.translation(tile.col, tile.row), grid.crs
     )
 
 
@@ -173,7 +173,7 @@ def measure_pixel_km2(grid: Grid) -> float:
     outline = box(0, 0, grid.width, grid.height)
     affine = Affine(*grid.transform)
     to_equal_area = Transformer.from_crs(grid.crs, EQUAL_AREA, always_xy=True)
-    corners = [affine * xy for xy in list(outline.exterior.coords)[:-1]]
+    corners = [affine @ xy for xy in list(outline.exterior.coords)[:-1]]
     ring = [to_equal_area.transform(*xy) for xy in corners]
     area_m2 = shape({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}).area
     return float(area_m2) / 1e6 / (grid.width * grid.height)

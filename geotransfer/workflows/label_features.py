@@ -10,7 +10,6 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.features import rasterize
-from shapely.ops import transform as transform_shape
 
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Grid, Tile, cut_tiles
@@ -53,7 +52,7 @@ def measure_labels(
         for row in read_table(workspace.blobs.get(done.tiles_id))
     }
     to_grid = Transformer.from_crs("EPSG:4326", inputs.grid.crs, always_xy=True).transform
-    shapes = np.asarray([transform_shape(to_grid, g) for g in points.geometry])
+    shapes = np.asarray(shapely.transform(points.geometry, to_grid, interleaved=False))
     total = np.zeros((len(shapes), n_measured))
     count = np.zeros(len(shapes))
     store = workspace.locate_tiles(region.region_id)
@@ -101,7 +100,7 @@ def _find_pixels(
         if len(rows):
             return rows, cols
     place = shapely.point_on_surface(shape)
-    col, row = ~affine * (place.x, place.y)
+    col, row = ~affine @ (place.x, place.y)
     if not (0 <= row < size[0] and 0 <= col < size[1]):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     return np.array([int(row)]), np.array([int(col)])

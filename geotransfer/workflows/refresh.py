@@ -23,12 +23,18 @@ from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.core.spec import SPECS, FeatureSpec
-from geotransfer.imagery.grids import find_footprints, measure_pixel_km2, touch_tile
+from geotransfer.imagery.grids import (
+    find_footprints,
+    locate_pixels,
+    measure_pixel_km2,
+    touch_tile,
+)
 from geotransfer.imagery.scheduler import run_tasks
 from geotransfer.registry.champions import find_serving
 from geotransfer.store.ledger import format_time
 from geotransfer.store.tables import Row, read_table, write_table
 from geotransfer.store.workspace import Workspace
+from geotransfer.transfer.model import measure_distance
 from geotransfer.workflows.costing import Meter
 from geotransfer.workflows.maps import write_map
 from geotransfer.workflows.models import load_cached_model
@@ -61,7 +67,7 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
     inputs = load_scenes(workspace, region_id)
     version = find_serving(workspace, region)
     spec = SPECS[region.spec_name]
-    keys = make_tile_keys(region, inputs, spec, version.model_id)
+    keys = make_tile_keys(region, inputs, spec, find_tile_models(workspace, inputs, version))
     last = workspace.ledger.read_last(RefreshDone, region_id=region_id)
     rows = read_table(workspace.blobs.get(last.tiles_id)) if last else []
     previous = {str(row["tile_id"]): row for row in rows}
@@ -86,10 +92,37 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
     )
 
 
+def find_tile_models(
+    workspace: Workspace, inputs: RegionScenes, version: ModelVersion
+) -> dict[str, str]:
+    """Return the model that determines each tile.
+
+    Beyond its distance from every label a fine-tuned model *is* the global model, to the bit. A
+    tile that lies beyond it altogether therefore keeps its map through a promotion.
+    """
+    tiles = cut_tiles(inputs.grid, inputs.tile_px)
+    parent_id = version.lineage.parent_id
+    if parent_id is None:
+        return {tile.tile_id: version.model_id for tile in tiles}
+    model = load_cached_model(workspace.blobs_url, version.model_id)
+    if model.within_km is None or model.labels_xy_km is None:
+        return {tile.tile_id: version.model_id for tile in tiles}
+    within_km = model.within_km
+    models = {}
+    for tile in tiles:
+        corners = locate_pixels(inputs.grid, tile)[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+        middle = corners.mean(axis=1, keepdims=True)
+        radius_km = float(np.hypot(*(corners - middle)).max())
+        nearest_km = float(measure_distance(middle, model.labels_xy_km)[0])
+        is_beyond = nearest_km - radius_km > within_km
+        models[tile.tile_id] = parent_id if is_beyond else version.model_id
+    return models
+
+
 def make_tile_keys(
-    region: Region, inputs: RegionScenes, spec: FeatureSpec, model_id: str
+    region: Region, inputs: RegionScenes, spec: FeatureSpec, models: Mapping[str, str]
 ) -> dict[str, TileKeys]:
-    """Return the keys of every tile of a region."""
+    """Return the keys of every tile of a region; ``models`` names the model of each."""
     used = select_scenes(inputs.scenes, spec)
     fingerprints = [fingerprint_scene(scene, spec.bands) for scene in used]
     rules = list_mask_rules(used)
@@ -102,7 +135,7 @@ def make_tile_keys(
             region=region,
             grid=inputs.grid,
             tile=tile,
-            model_id=model_id,
+            model_id=models[tile.tile_id],
             libraries=libraries,
         )
         for tile, touching in _match_tiles(used, inputs)

@@ -187,10 +187,14 @@ def test_a_truncated_file_stops_the_refresh_and_is_named(
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_part(mapped: Mapped, monkeypatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise rasterio.errors.RasterioIOError("write failed: No space left on device")
+    open_raster = rasterio.open
 
-    monkeypatch.setattr("geotransfer.imagery.rasters.rasterio.open", refuse)
+    def refuse_to_write(path: object, mode: str = "r", **profile: object) -> object:
+        if mode == "w":
+            raise rasterio.errors.RasterioIOError("write failed: No space left on device")
+        return open_raster(path, mode, **profile)
+
+    monkeypatch.setattr("geotransfer.imagery.rasters.rasterio.open", refuse_to_write)
     with pytest.raises(DiskFull, match="free some space"):
         run(mapped)
     monkeypatch.undo()
