@@ -17,9 +17,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from geotransfer.store.shipped import FOLDER
+
 Position = tuple[float, float]
 
-OUTLINES_PATH = Path(__file__).resolve().parents[2] / "data" / "countries.geojson"
+OUTLINES_PATH = FOLDER / "countries.geojson"
 ATTRIBUTION = "Made with Natural Earth (public domain), from world-atlas 2.0.2 (ISC)"
 MEMBER = "package/countries-50m.json"
 TOLERANCE_DEG = 0.025
@@ -118,8 +120,9 @@ def build_outlines(topology: dict[str, Any], *, tolerance: float = TOLERANCE_DEG
         groups = item["arcs"] if item["type"] == "MultiPolygon" else [item["arcs"]]
         # A country smaller than the tolerance keeps its exact outline.
         polygons = _join_polygons(groups, simple) or _join_polygons(groups, exact)
+        flat = cut_antimeridian(make_valid(MultiPolygon(polygons)))
         # Snapping keeps what make_valid returns valid when it is rounded.
-        parts = _list_polygons(set_precision(make_valid(MultiPolygon(polygons)), 0.001))
+        parts = _list_polygons(set_precision(flat, 0.001))
         point = polylabel(max(parts, key=lambda part: part.area), tolerance=0.1)
         coordinates = [
             [
@@ -160,10 +163,39 @@ def _join_polygons(
     """Shell and holes of each polygon; what simplification has made a point or line is left out."""
     polygons = []
     for group in groups:
-        shell, *holes = (_drop_repeats(join_ring(ring, arcs)) for ring in group)
+        shell, *holes = (unwrap_ring(_drop_repeats(join_ring(ring, arcs))) for ring in group)
         if len(shell) >= 4:
             polygons.append((shell, [hole for hole in holes if len(hole) >= 4]))
     return polygons
+
+
+def unwrap_ring(ring: Sequence[Position]) -> list[Position]:
+    """Undo jumps across the antimeridian: longitudes then run on beyond ±180.
+
+    A ring around a pole does not come back to where it started; it is closed over the pole.
+    """
+    unwrapped = list(ring[:1])
+    for lon, lat in ring[1:]:
+        turns = round((unwrapped[-1][0] - lon) / 360)
+        unwrapped.append((lon + 360 * turns, lat))
+    if unwrapped and unwrapped[-1] != unwrapped[0]:
+        pole = math.copysign(90, unwrapped[0][1])
+        unwrapped += [(unwrapped[-1][0], pole), (unwrapped[0][0], pole), unwrapped[0]]
+    return unwrapped
+
+
+def cut_antimeridian(geometry: Any) -> Any:
+    """Bring what lies beyond ±180 degrees back by whole turns."""
+    from shapely import box, union_all
+    from shapely.affinity import translate
+
+    pieces = [
+        translate(
+            geometry.intersection(box(-180 + 360 * turn, -90, 180 + 360 * turn, 90)), -360 * turn
+        )
+        for turn in (-1, 0, 1)
+    ]
+    return union_all([piece for piece in pieces if not piece.is_empty])
 
 
 def _drop_repeats(ring: Sequence[Position]) -> list[Position]:

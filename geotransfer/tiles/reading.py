@@ -42,6 +42,8 @@ _NODES = 17
 """Lattice nodes along each side of what is read."""
 _TOLERANCE = 0.125
 """Largest error of interpolated coordinates, in pixels of the level that is read."""
+_CACHE_BYTES = 64 * 2**20
+"""Decoded blocks GDAL keeps for all threads; its own bound is a twentieth of the memory."""
 _OPEN_FILES = 24
 """Datasets one thread keeps open; each overview counts."""
 
@@ -88,6 +90,9 @@ class _OpenFiles(threading.local):
     """Datasets of this thread: GDAL's handles must not be shared between threads."""
 
     def __init__(self) -> None:
+        # Left open as long as the thread lives: closing it would restore GDAL's own bound.
+        self.environment = rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES)
+        self.environment.__enter__()
         self.datasets: OrderedDict[tuple[str, int, int, int], Any] = OrderedDict()
 
 

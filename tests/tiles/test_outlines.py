@@ -3,23 +3,26 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from shapely import LineString, MultiPoint, Point
+from shapely import LineString, MultiPoint, Point, Polygon
 from shapely.geometry import shape
 
 from geotransfer.tiles.outlines import (
     MEMBER,
     OUTLINES_PATH,
     build_outlines,
+    cut_antimeridian,
     decode_arcs,
     join_ring,
     main,
     read_outlines,
     simplify_arc,
+    unwrap_ring,
 )
 
 # Two squares that share an edge: arc 0 is the edge, arcs 1 and 2 the rest of each.
@@ -114,3 +117,37 @@ def test_neighbours_do_not_overlap(pair: tuple[str, str]) -> None:
     )
     assert one.intersection(other).area < 1e-3
     assert one.distance(other) == 0
+
+
+def test_rings_across_the_antimeridian_are_cut_and_not_drawn_around_the_world() -> None:
+    island = [(179.0, 10.0), (-179.0, 10.0), (-179.0, 12.0), (179.0, 12.0), (179.0, 10.0)]
+    ring = unwrap_ring(island)
+    assert [lon for lon, _ in ring] == [179, 181, 181, 179, 179]
+    parts = cut_antimeridian(Polygon(ring))
+    assert parts.area == 4
+    assert parts.bounds == (-180, 10, 180, 12)
+    assert parts.contains(Point(179.5, 11))
+    assert parts.contains(Point(-179.5, 11))
+    assert not parts.intersects(Point(0, 11))
+
+
+def test_ring_around_the_pole_is_closed_over_it() -> None:
+    shore = [(lon, -70.0) for lon in range(-180, 180, 30)]
+    continent = cut_antimeridian(Polygon(unwrap_ring([*shore, shore[0]])))
+    assert continent.area == 360 * 20
+    assert continent.contains(Point(5, -85))
+
+
+def test_no_shipped_border_runs_around_the_world() -> None:
+    for feature in json.loads(read_outlines())["features"]:
+        if feature["properties"]["kind"] != "country":
+            continue
+        for polygon in feature["geometry"]["coordinates"]:
+            for ring in polygon:
+                wide = [
+                    one
+                    for one, other in pairwise(ring)
+                    # Along the pole, beyond the edge of the map, is where a ring may.
+                    if abs(one[0] - other[0]) > 180 and one[1] > -89
+                ]
+                assert wide == [], feature["properties"]["name"]

@@ -1,0 +1,1 @@
+"""The map of rasters: MapLibre GL as one component, declared by a frozen value."""
