@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import shapely
 
 from geotransfer.core.legend import Legend
 from geotransfer.core.spec import SPECS, FeatureSpec
@@ -271,11 +270,9 @@ def _warn_good(
         warnings.append(
             f"all good labels are of class {name!r}; fine-tuning needs at least two classes."
         )
-    if good.has_places and len(good) > 1:
-        points = shapely.points(good.positions)
-        if measure_extent_m(points) <= ONE_PIXEL_M:
-            warnings.append(
-                f"all {len(good):,} good labels lie within {ONE_PIXEL_M:g} m, in one pixel; bring"
-                " labels from all over the region."
-            )
+    if good.has_places and len(good) > 1 and measure_extent_m(good.positions) <= ONE_PIXEL_M:
+        warnings.append(
+            f"all {len(good):,} good labels lie within {ONE_PIXEL_M:g} m, in one pixel; bring"
+            " labels from all over the region."
+        )
     return tuple(warnings)

@@ -133,6 +133,7 @@ def read_delimited(
     _check_header(names, file_name=file_name, line=header_line)
     _check_width(ragged, width, lines, delimiter, file_name=file_name, header=header_line)
     columns = zip(*cells, strict=True)
+    escaped = "'" in text
     word = DELIMITERS.get(delimiter, repr(delimiter))
     return RawTable(
         file_name=file_name,
@@ -140,9 +141,7 @@ def read_delimited(
         row_word="line",
         rows=np.array(lines, dtype=np.int64),
         columns={
-            name: fill_objects(
-                [_unescape(cell) for cell in column] if _escaped(column) else list(column)
-            )
+            name: fill_objects(list(map(_unescape, column)) if escaped else list(column))
             for name, column in zip(names, columns, strict=True)
         },
         faults={
@@ -179,7 +178,7 @@ def _iterate_records(
     line = 1
     try:
         for record in reader:
-            if any(record):
+            if record and (record[0] or any(record)):
                 if delimiter == " " and record[-1] == "":
                     record = record[:-1]
                 yield line + offset, record
@@ -315,10 +314,6 @@ def _count_cells(n: int) -> str:
 
 ACTIVE_CELL = re.compile(r"[\t\r\n]|[\s\ufeff]*[=+\-@＝＋－＠]")
 """What a spreadsheet may take for the start of a formula."""
-
-
-def _escaped(column: tuple[str, ...]) -> bool:
-    return any(cell[:1] == "'" for cell in column)
 
 
 def _unescape(cell: str) -> str:

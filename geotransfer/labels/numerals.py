@@ -72,16 +72,16 @@ def is_blank(column: NDArray[Any]) -> NDArray[np.bool_]:
     return np.array([cell.strip().casefold() in _NO_VALUE for cell in column.tolist()], dtype=bool)
 
 
-def looks_numeric(column: NDArray[Any]) -> bool:
-    """Tell whether every cell that is not blank is a number, and at least one is."""
+def parse_number_column(column: NDArray[Any]) -> Float64 | None:
+    """Read a column whose every cell is a number or blank; None where it is not, or all blank."""
     if column.dtype == np.float64:
-        return True
+        return column
     # A look at the first cells spares reading long text columns whole.
     head = [cell for cell in column[:50].tolist() if cell.strip().casefold() not in _NO_VALUE]
     if head and np.isnan(parse_numbers(fill_objects(head))).all():
-        return False
+        return None
     values = parse_numbers(column)
     missing = np.isnan(values)
-    if missing.all():
-        return False
-    return bool(is_blank(column[missing]).all())
+    if missing.all() or not is_blank(column[missing]).all():
+        return None
+    return values

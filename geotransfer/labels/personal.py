@@ -47,7 +47,11 @@ class PersonalColumn:
 
 
 def find_personal_columns(
-    columns: Mapping[str, NDArray[Any]], *, roles: frozenset[str], keep: tuple[str, ...]
+    columns: Mapping[str, NDArray[Any]],
+    *,
+    roles: frozenset[str],
+    numeric: frozenset[str],
+    keep: tuple[str, ...],
 ) -> tuple[PersonalColumn, ...]:
     """Return the columns that look like personal data, by name or by what they hold.
 
@@ -57,6 +61,8 @@ def find_personal_columns(
         Shape (n,) each, text or ``float64``.
     roles
         Columns in use as place, class or date; they are never personal.
+    numeric
+        Columns that hold numbers only; a telephone number may still be one.
     keep
         Columns the user keeps on purpose.
     """
@@ -64,7 +70,7 @@ def find_personal_columns(
     for name, column in columns.items():
         if name in roles:
             continue
-        kind = _judge_name(name) or _judge_content(column)
+        kind = _judge_name(name) or _judge_content(column, numeric=name in numeric)
         if kind:
             found.append(PersonalColumn(name, kind, name in keep))
     return tuple(found)
@@ -79,13 +85,12 @@ def _judge_name(name: str) -> str:
     return "names" if folded in _NAME_COLUMNS else ""
 
 
-def _judge_content(column: NDArray[Any]) -> str:
+def _judge_content(column: NDArray[Any], *, numeric: bool) -> str:
     if column.dtype == np.float64:
         return ""
     # One address among 100,000 cells is enough, so all cells are searched for the sign first.
-    for text in column.tolist():
-        if "@" in text and _EMAIL.search(text):
-            return "e-mail addresses"
+    if not numeric and any("@" in text and _EMAIL.search(text) for text in column.tolist()):
+        return "e-mail addresses"
     texts = pd.unique(as_text(column[:_SAMPLE]))
     texts = np.array([text for text in texts if text], dtype=object)
     if len(texts) == 0:

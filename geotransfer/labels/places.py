@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geotransfer.labels.geometries import check_geometries, simplify_multi
 from geotransfer.labels.limits import MAX_LABEL_AREA_KM2
 from geotransfer.labels.numerals import Float64
-from geotransfer.labels.positions import measure_area_km2, swap_axes
+from geotransfer.labels.positions import find_positions, measure_area_km2, swap_axes
 from geotransfer.labels.raw import Fault, FaultKind
 from geotransfer.labels.sieve import Sieve
 from geotransfer.labels.table import LabelTable
@@ -74,7 +74,7 @@ def positions_of(table: LabelTable, sieve: Sieve) -> Float64:
     """Longitude and latitude of the rows still open, shape (n, 2); NaN for the others."""
     xy = np.full((len(table), 2), np.nan)
     rows = np.flatnonzero(sieve.open)
-    xy[rows] = table.take(rows).positions
+    xy[rows] = find_positions(table.geometry[rows])
     return xy
 
 

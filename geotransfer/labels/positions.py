@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from geotransfer.errors import LabelsInvalid
@@ -159,6 +159,8 @@ CRS_DEGREES = re.compile(
 
 
 def _force_flat(geometry: Objects) -> Objects:
+    if not shapely.has_z(geometry).any():
+        return geometry
     flat: Objects = shapely.force_2d(geometry)
     return flat
 
@@ -169,10 +171,11 @@ def measure_area_km2(geometry: Objects) -> Float64:
     return area
 
 
-def measure_extent_m(geometry: Objects) -> float:
-    """Return the longer side of the box around all geometries in EPSG:4326, metres."""
-    west, south, east, north = shapely.total_bounds(_to_metres(geometry))
-    return float(max(east - west, north - south))
+def measure_extent_m(xy: Float64) -> float:
+    """Return the diagonal of the box around positions (longitude, latitude), metres."""
+    (west, south), (east, north) = xy.min(axis=0), xy.max(axis=0)
+    _, _, length_m = Geod(ellps="WGS84").inv(west, south, east, north)
+    return float(length_m)
 
 
 def _to_metres(geometry: Objects) -> Objects:
@@ -183,6 +186,14 @@ def _to_metres(geometry: Objects) -> Objects:
 
     projected: Objects = shapely.transform(geometry, project)
     return projected
+
+
+def find_positions(geometry: Objects) -> Float64:
+    """Return longitude and latitude of a point inside each geometry, shape (n, 2); NaN if none."""
+    points = geometry.copy()
+    extended = shapely.get_type_id(points) > 0
+    points[extended] = shapely.point_on_surface(points[extended])
+    return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
 
 
 def swap_axes(geometry: Objects) -> Objects:

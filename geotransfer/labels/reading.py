@@ -26,7 +26,7 @@ from geotransfer.labels.dates import Dates, parse_dates
 from geotransfer.labels.formats import list_layers, read_raw
 from geotransfer.labels.geometries import parse_wkt
 from geotransfer.labels.limits import shorten
-from geotransfer.labels.numerals import Float64, is_blank, looks_numeric, parse_numbers
+from geotransfer.labels.numerals import Float64, is_blank, parse_number_column, parse_numbers
 from geotransfer.labels.personal import PersonalColumn, find_personal_columns
 from geotransfer.labels.positions import CrsFound, check_chosen_crs, count_vertices, to_lonlat
 from geotransfer.labels.raw import Fault, FaultKind, Objects, RawTable, as_text, fill_objects
@@ -60,7 +60,7 @@ def preview_labels(
         )  # fmt: skip
     raw = read_raw(data, file_name, layer=layer, spec_names=_measured_names(_join_specs(specs)))
     guesses = guess_columns(raw, ColumnChoice())
-    personal = _find_personal(raw, guesses, ())
+    personal = _find_personal(raw, guesses, _read_numbers(raw, guesses), keep=())
     hidden = {column.name for column in personal}
     shown = [
         [_HIDDEN] * min(len(raw), _PREVIEW_ROWS)
@@ -125,15 +125,11 @@ def read_labels(
             f"{raw.file_name}: no column looks like the class; choose one of {list_columns(raw)}."
         )
     dates, guesses = _read_dates(raw, guesses)
-    personal = _find_personal(raw, guesses, choice.keep)
+    numbers = _read_numbers(raw, guesses)
+    personal = _find_personal(raw, guesses, numbers, keep=choice.keep)
     dropped = {column.name for column in personal if not column.kept}
     given = {name: column for name, column in raw.columns.items() if name not in dropped}
-    roles = {guess.column for guess in guesses}
-    numbers = {
-        name: parse_numbers(column)
-        for name, column in given.items()
-        if name not in roles and looks_numeric(column)
-    }
+    numbers = {name: values for name, values in numbers.items() if name in given}
     carried = tuple(s.name for s in known_specs if set(s.measured_names) <= set(numbers))
     raw, geometry, crs = _place_rows(raw, guesses, choice, can_lack_places=bool(carried))
     return LabelTable(
@@ -189,11 +185,22 @@ def _read_dates(
     return dates, guesses
 
 
+def _read_numbers(raw: RawTable, guesses: tuple[ColumnGuess, ...]) -> dict[str, Float64]:
+    """Columns of numbers that have no other role."""
+    roles = {guess.column for guess in guesses}
+    parsed = {n: parse_number_column(c) for n, c in raw.columns.items() if n not in roles}
+    return {name: values for name, values in parsed.items() if values is not None}
+
+
 def _find_personal(
-    raw: RawTable, guesses: tuple[ColumnGuess, ...], keep: tuple[str, ...]
+    raw: RawTable,
+    guesses: tuple[ColumnGuess, ...],
+    numbers: Mapping[str, Float64],
+    *,
+    keep: tuple[str, ...],
 ) -> tuple[PersonalColumn, ...]:
     roles = frozenset(guess.column for guess in guesses)
-    return find_personal_columns(raw.columns, roles=roles, keep=keep)
+    return find_personal_columns(raw.columns, roles=roles, numeric=frozenset(numbers), keep=keep)
 
 
 def _warn_personal(personal: tuple[PersonalColumn, ...]) -> tuple[str, ...]:

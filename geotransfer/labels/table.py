@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geotransfer.labels.columns import ColumnGuess
 from geotransfer.labels.dates import Dates
 from geotransfer.labels.numerals import Float64
 from geotransfer.labels.personal import PersonalColumn
-from geotransfer.labels.positions import CrsFound
+from geotransfer.labels.positions import CrsFound, find_positions
 from geotransfer.labels.raw import Fault, Int64, Objects
 
 
@@ -61,10 +59,7 @@ class LabelTable:
     @cached_property
     def positions(self) -> Float64:
         """Longitude and latitude of a point inside each geometry, shape (n, 2); NaN without one."""
-        points = self.geometry.copy()
-        extended = shapely.get_type_id(points) > 0
-        points[extended] = shapely.point_on_surface(points[extended])
-        return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
+        return find_positions(self.geometry)
 
     def take(self, chosen: Int64) -> LabelTable:
         """Return some rows, by index; their faults are left behind."""
