@@ -79,7 +79,7 @@ def slice_labels(target: Target, seed: int) -> Any:
 
 def main() -> None:
     arguments = parse_arguments(__doc__ or "")
-    n_draws = N_QUICK_DRAWS if arguments.quick else N_DRAWS
+    n_draws = N_QUICK_DRAWS if arguments.quick else min(N_DRAWS, arguments.draws or N_DRAWS)
     targets = load_targets(
         arguments.source,
         arguments.tables,

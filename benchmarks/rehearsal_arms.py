@@ -41,13 +41,21 @@ from geotransfer.transfer.samples import (
     concatenate_samples,
     read_reference_table,
 )
-from geotransfer.transfer.strategies import GaussianProcess
+from geotransfer.transfer.strategies import (
+    GaussianProcess,
+    Pooled,
+    RefitLeaves,
+    RegionalOnly,
+    average_models,
+)
 from geotransfer.transfer.threads import limit_blas
 
 SPATIAL = ("eastern", "northern", "western")
 BLOCKS, CELLS = "blocks of 100 km", "cells of 5 km"
 SIDES_KM = {BLOCKS: 100.0, CELLS: 5.0}
 FAR_KM = 50.0
+N_FULL_DRAWS = 5
+"""Draws in which every arm is fitted; in the others the default and the global model."""
 HARM = 0.01
 USEFUL_GAIN = 0.03
 
@@ -67,6 +75,7 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--source", type=Path, help="tables that train (default: reference)")
     parser.add_argument("--tables", type=Path, help="tables of the target regions")
     parser.add_argument("--state", type=Path, default=Path(".benchmarks"), help="kept results")
+    parser.add_argument("--draws", type=int, help="at most this many draws of each kind")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     arguments.source = arguments.source or find_reference_tables()
@@ -237,13 +246,7 @@ def run_fine_tune(target: Target, mode: str, n: int, seed: int, *, is_full: bool
     verdict = tuned.verdict
     is_offered = verdict.kind is VerdictKind.USE_FINE_TUNED
     arms = {GLOBAL.name: score(target.model)}
-    with limit_blas():
-        for strategy in STRATEGIES:
-            if n >= strategy.min_labels:
-                model = strategy.fit(
-                    target.model, labels, target.prototypes, seed=seed, n_threads=1
-                )
-                arms[strategy.name] = score(model)
+    arms.update({name: score(model) for name, model in fit_arms(target, labels, seed).items()})
     return {
         "n": n,
         "seed": seed,
@@ -257,6 +260,7 @@ def run_fine_tune(target: Target, mode: str, n: int, seed: int, *, is_full: bool
         "candidate": score(tuned.model),
         "chosen": score(tuned.model if is_offered else target.model),
         "strategy": verdict.strategy,
+        "tried": [row.strategy for row in verdict.strategies],
         "within_km": verdict.within_km,
         "interval": None if verdict.gain is None else [verdict.gain.low, verdict.gain.high],
         "expected": None if verdict.gain is None else verdict.gain.value,
@@ -264,6 +268,22 @@ def run_fine_tune(target: Target, mode: str, n: int, seed: int, *, is_full: bool
         "observed": next((s.gain.value for s in verdict.strategies if s.is_chosen), None),
         "arms": arms,
     }
+
+
+def fit_arms(target: Target, labels: Samples, seed: int) -> dict[str, Model]:
+    """Fit every strategy on the labels of a draw, the costly ones in the first few draws only."""
+    options = {"seed": seed, "n_threads": 1}
+    with limit_blas():
+        gp = GaussianProcess().fit(target.model, labels, None, **options)
+        models = {gp.kind: gp}
+        if seed < N_FULL_DRAWS:
+            pooled = Pooled().fit(target.model, labels, target.prototypes, **options)
+            models[pooled.kind] = pooled
+            models["average"] = average_models(gp, pooled, name="average")
+            for strategy in (RefitLeaves(), RegionalOnly()):
+                if len(labels) >= strategy.min_labels:
+                    models[strategy.name] = strategy.fit(target.model, labels, None, **options)
+    return models
 
 
 def keep_fine_tune(

@@ -19,6 +19,7 @@ from benchmarks.rehearsal_arms import (
     CELLS,
     FAR_KM,
     HARM,
+    N_FULL_DRAWS,
     USEFUL_GAIN,
     State,
     Target,
@@ -65,7 +66,7 @@ REACH: dict[str, tuple[float, float]] = {
     "curation_auc": (-1, 0.005),
 }
 """Lowest and highest value at which a figure holds."""
-N_DRAWS = {BLOCKS: {50: 25, 100: 25, 200: 10, 300: 10}, CELLS: {50: 10, 100: 10, 200: 10}}
+N_DRAWS = {BLOCKS: {300: 17, 100: 17, 200: 17, 50: 17}, CELLS: {100: 10, 50: 10, 200: 10}}
 N_QUICK_DRAWS = 1
 MIN_INTERVALS = 200
 REGRET_SIZES = (50, 100, 200)
@@ -80,14 +81,17 @@ def score_zero_label(target: Target) -> float:
     return float(measure_macro_auc(to_probability(latent), target.table.classes)[0])
 
 
-def collect_runs(targets: dict[str, Target], state: State, *, is_quick: bool) -> Runs:
+def collect_runs(
+    targets: dict[str, Target], state: State, *, is_quick: bool, max_draws: int
+) -> Runs:
     """Fine-tune every region, mode, number of labels and draw."""
     runs: Runs = []
     for mode, by_n in N_DRAWS.items():
         for n, n_draws in by_n.items():
             for name, target in targets.items():
-                for seed in range(N_QUICK_DRAWS if is_quick else n_draws):
-                    is_full = n >= MIN_LABELS_TO_SWITCH and not is_quick
+                for seed in range(N_QUICK_DRAWS if is_quick else min(n_draws, max_draws)):
+                    # Below that number the default cannot be exchanged: trying it alone is the same.
+                    is_full = n >= MIN_LABELS_TO_SWITCH and seed < N_FULL_DRAWS and not is_quick
                     runs.append(keep_fine_tune(state, target, mode, n, seed, is_full=is_full))
                 say(f"{mode}, n={n}, {name} done")
     return runs
@@ -112,7 +116,7 @@ def summarize_runs(runs: Runs, arms: dict[str, Any]) -> Figures:
                 [
                     max(a["auc"] for a in r["arms"].values()) - r["chosen"]["auc"]
                     for r in runs
-                    if r["mode"] == mode and r["n"] == n
+                    if r["mode"] == mode and r["n"] == n and r["seed"] < N_FULL_DRAWS
                 ]
             )
             for n in REGRET_SIZES
@@ -134,6 +138,10 @@ def summarize_runs(runs: Runs, arms: dict[str, Any]) -> Figures:
             ]
         )
         for n in N_DRAWS[BLOCKS]
+    }
+    arms["strategy chosen where all were tried"] = {
+        name: sum(r["strategy"] == name for r in runs if len(r["tried"]) > 2)
+        for name in dict.fromkeys(r["strategy"] for r in runs)
     }
     arms["offered, blocks alone"] = {
         n: average([float(r["is_offered"]) for r in blocks if r["n"] == n]) for n in N_DRAWS[BLOCKS]
@@ -166,7 +174,7 @@ def summarize_runs(runs: Runs, arms: dict[str, Any]) -> Figures:
         ),
         "choice_regret": (
             average(spread),
-            sum(r["mode"] == CELLS and r["n"] in REGRET_SIZES for r in runs),
+            sum(r["mode"] == CELLS and r["seed"] < N_FULL_DRAWS for r in runs),
             "labels interspersed, against the best arm of each run; blocks are in arms",
         ),
         "harmful": (
@@ -300,7 +308,7 @@ def main() -> None:
         value, arms[figure_id] = measure(arguments.source, arguments.tables, state)
         figures[figure_id] = (value, len(names), "")
     if spatial:
-        runs = collect_runs(spatial, state, is_quick=is_quick)
+        runs = collect_runs(spatial, state, is_quick=is_quick, max_draws=arguments.draws or 1000)
         arms.update(summarize_arms(runs))
         figures.update(summarize_runs(runs, arms))
         figures.update(measure_rivals(spatial, runs, state, arms, is_quick=is_quick))
