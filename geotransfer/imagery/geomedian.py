@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.errors import SceneInvalid
-from geotransfer.imagery.geomedian_kernel import composite_rows
+from geotransfer.imagery.geomedian_kernel import BLOCK, SIGNATURE, composite_span, count_rows
+from geotransfer.imagery.lanes import empty_rows
+
+SPAN = 1 << 16
+"""Most pixels a thread takes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +55,144 @@ def compute_geomedian(
 ) -> Composite:
     """Return the geometric median over time of every pixel, and three deviations around it.
 
+    The geometric median minimises the sum of Euclidean distances to the valid dates (Roberts et al.
+    2017, doi 10.1109/TGRS.2017.2723896). The deviations are medians over the valid dates x of their
+    distance from it, m (Roberts, Dunn & Mueller 2018, doi 10.1109/IGARSS.2018.8518312): Euclidean
+    |x−m|, cosine 1 − x·m/|x||m|, Bray-Curtis Σ|x_b−m_b| / Σ|x_b+m_b|.
+
+    Where definitions leave a choice:
+
+    * No valid date: NaN. One: that date, deviations 0. Two: their midpoint.
+    * The minimiser is unique unless the dates lie on a line and their number is even; then it is
+      the midpoint of the two in the middle. One band is therefore the ordinary median.
+    * The median of an even number of distances is the mean of the two in the middle.
+    * Cosine distance with a spectrum of zeros: 0 from another of zeros, else 1. Bray-Curtis 0/0 is
+      0; with a positive numerator over zero (reflectances that cancel) it is 1.
+
+    Every pixel is computed by itself: no bit of it depends on the other pixels, on how the input is
+    cut in ``y`` and ``x``, or on ``n_threads``. The order of dates shows in the last digits only.
+    Distance to the true minimiser: see ``docs/decisions/0003-geomedian-kernel.md``.
+
     Parameters
     ----------
     dn
-        Digital numbers ``(time, band, y, x)``; reflectance is ``dn * scale + offset``.
+        Digital numbers ``(time, band, y, x)``; reflectance is ``dn * scale + offset``. Used in
+        place if C-contiguous, else copied. Memory besides: about 256 · time² · band bytes a thread.
     valid
-        Which dates count, ``(time, y, x)``. A date with NaN in any band never counts.
+        Which dates count, ``(time, y, x)``. A date with NaN, or a magnitude of 1e15 and more, in
+        any band never counts.
     scale, offset
         From digital number to reflectance; ``scale`` is positive.
     n_threads
-        Threads; they do not change any bit of the result.
+        Threads.
     with_mads
         Whether to compute the deviations.
+
+    Raises
+    ------
+    SceneInvalid
+        If ``scale`` or ``offset`` cannot be used.
     """
     if dn.ndim != 4 or valid.shape != (dn.shape[0], *dn.shape[2:]):
         raise ValueError(
             f"dn {dn.shape} must be (time, band, y, x) and valid {valid.shape} its mask."
         )
+    if dn.dtype not in (np.int16, np.uint16, np.float32) or valid.dtype != np.bool_:
+        raise TypeError(f"dn is {dn.dtype}, not int16, uint16 or float32; valid is {valid.dtype}.")
     if not (np.isfinite(scale) and scale > 0 and np.isfinite(offset)):
         raise SceneInvalid(f"Scale {scale} and offset {offset} must be finite and scale positive.")
-    _, n_bands, n_rows, n_cols = dn.shape
-    contiguous, mask = np.ascontiguousarray(dn), np.ascontiguousarray(valid)
-    out = Composite(
-        np.empty((n_bands, n_rows, n_cols), np.float32),
-        np.empty((n_rows, n_cols), np.float32),
-        np.empty((n_rows, n_cols), np.float32),
-        np.empty((n_rows, n_cols), np.float32),
-        np.empty((n_rows, n_cols), np.uint16),
+    n_times, n_bands, n_rows, n_cols = dn.shape
+    n_pixels = n_rows * n_cols
+    n_deviations = 3 if with_mads else 0
+    planes = np.empty((n_bands + n_deviations, n_pixels), np.float32)
+    counts = np.zeros(n_pixels, np.uint16)
+    if dn.size == 0:
+        planes.fill(np.nan)
+    else:
+        _compile_once()
+        flat = np.require(dn, requirements=["C", "A"]).reshape(-1)
+        whole, real = np.empty(0, np.int16), np.empty(0, np.float32)
+        if dn.dtype == np.float32:
+            real = flat
+        else:
+            whole = flat.view(np.int16)
+        mask = np.ascontiguousarray(valid).reshape(-1).view(np.uint8)
+        spans: SimpleQueue[tuple[int, int]] = SimpleQueue()
+        step = (
+            min(SPAN, -(-n_pixels // (4 * n_threads) // BLOCK) * BLOCK) if n_threads > 1 else SPAN
+        )
+        for first in range(0, n_pixels, step):
+            spans.put((first, min(first + step, n_pixels)))
+
+        def work(_: int) -> None:
+            f_rows, d_rows = count_rows(n_times, n_bands)
+            f, d = empty_rows(f_rows, np.float32), empty_rows(d_rows, np.float64)
+            copy = np.empty(n_times * n_bands * (BLOCK + 16), np.float32)
+            while True:
+                try:
+                    first, last = spans.get_nowait()
+                except Empty:
+                    return
+                composite_span(
+                    whole,
+                    real,
+                    dn.dtype != np.uint16,
+                    mask,
+                    first,
+                    last,
+                    np.float32(scale),
+                    np.float32(offset / scale),
+                    f,
+                    d,
+                    copy,
+                    planes,
+                    counts,
+                )
+
+        n_workers = min(n_threads, spans.qsize())
+        if n_workers <= 1:
+            work(0)
+        else:
+            with ThreadPoolExecutor(n_workers) as pool:
+                list(pool.map(work, range(n_workers)))
+    planes = planes.reshape(-1, n_rows, n_cols)
+    if not with_mads:
+        nothing = np.full((3, n_rows, n_cols), np.nan, np.float32)
+        planes = np.concatenate([planes, nothing])
+    return Composite(
+        planes[:n_bands],
+        planes[n_bands],
+        planes[n_bands + 1],
+        planes[n_bands + 2],
+        counts.reshape(n_rows, n_cols),
     )
 
-    def composite(rows: slice) -> None:
-        composite_rows(
-            contiguous[:, :, rows],
-            mask[:, rows],
-            offset / scale,
-            scale,
-            with_mads,
-            out.median[:, rows],
-            out.edev[rows],
-            out.sdev[rows],
-            out.bcdev[rows],
-            out.count[rows],
-        )
 
-    strips = [slice(start, start + 16) for start in range(0, n_rows, 16)]
-    with ThreadPoolExecutor(max(1, n_threads)) as pool:
-        list(pool.map(composite, strips))
-    return out
+_compiling = threading.Lock()
+
+
+def _compile_once() -> None:
+    """Compile, or load what another process compiled. Of many that start at once, one compiles."""
+    with _compiling:
+        if composite_span.signatures:
+            return
+        with _hold_cache(composite_span.stats.cache_path):
+            composite_span.compile(SIGNATURE)
+            composite_span.disable_compile()
+
+
+@contextmanager
+def _hold_cache(folder: str | None) -> Iterator[None]:
+    if folder is None or fcntl is None:
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with (Path(folder) / "geomedian.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+try:
+    import fcntl
+except ImportError:  # Windows: every process may compile; the cache's own writes are atomic.
+    fcntl = None  # type: ignore[assignment]
