@@ -62,8 +62,8 @@ def draw_cloud_cover(rng: np.random.Generator) -> float:
         return 0.0
     if kind < 0.5:
         return float(rng.uniform(0.0, 0.08))
-    if kind < 0.85:
-        return float(rng.uniform(0.08, 0.6))
+    if kind < 0.9:
+        return float(rng.uniform(0.08, 0.5))
     return float(rng.uniform(0.6, 1.0))
 
 

@@ -52,10 +52,11 @@ def encode_cog(
         "tiled": True,
         "blockxsize": BLOCK_PX,
         "blockysize": BLOCK_PX,
+        "predictor": 2,
         level: 1,
     }
     if max(array.shape) > 2 * BLOCK_PX:
-        layout = {"driver": "COG", "blocksize": BLOCK_PX, "level": 1}
+        layout = {"driver": "COG", "blocksize": BLOCK_PX, "predictor": "YES", "level": 1}
     try:
         with MemoryFile() as memory:
             with memory.open(
@@ -68,7 +69,6 @@ def encode_cog(
                 transform=Affine(*grid.transform),
                 nodata=nodata,
                 compress=compress,
-                predictor=2,
             ) as file:
                 file.write(array, 1)
             return bytes(memory.read())

@@ -26,6 +26,12 @@ GREEN_UP = np.array([-0.5, -0.1, -0.9, 0.8, -0.35, -0.6, -0.2, 0.5, 0.7])
 
 NOISE_SHARE = 0.035
 """Part of the drawn MADs that scene noise already makes, relative to the spectrum's length."""
+CLASS_SPREAD = 0.85
+"""Draws spread this much less than the samples. One Gaussian a class separates the classes less
+well than the samples' real, many-peaked distribution does; this makes up for it."""
+AMPLITUDE = 1.1
+"""Blending between half-years and few dates lower MADs by about a tenth; this gives it back."""
+PHASE_SPREAD_DAYS = 15
 _SINE_MEDIAN = np.sqrt(0.5)
 """Median of |sin| over whole periods."""
 _LOG_LIMITS = np.log([0.004, 0.95])
@@ -81,7 +87,9 @@ def mix_statistics(
     mixed_means = (1 - within) * means + within * own.means
     mixed_means = mixed_means + beyond * (own.means - means.mean(axis=0))
     mixed = (1 - within) * covariances + within * own.covariances
-    roots = np.stack([[factor_covariance(c) for c in per_class] for per_class in mixed])
+    roots = CLASS_SPREAD * np.stack(
+        [[factor_covariance(c) for c in per_class] for per_class in mixed]
+    )
     return mixed_means, roots
 
 
@@ -93,9 +101,12 @@ def draw_spectra(rng: np.random.Generator, n_units: int, means: Float64, roots: 
     (brightness) and across it (growth): a cosine distance s is an angle of √(2s).
     """
     source = rng.integers(len(means), size=n_units)
-    normal = np.clip(rng.standard_normal((n_units, len(COLUMNS))), -3, 3)
-    # Both classes of a unit share their random numbers: a bright unit stays a bright one.
-    drawn = means[source].transpose(1, 0, 2) + np.einsum("ucij,uj->cui", roots[source], normal)
+    n_classes = means.shape[1]
+    normal = np.clip(rng.standard_normal((n_classes, n_units, len(COLUMNS))), -3, 3)
+    # Each class is drawn anew: land that changes class looks different, not only by its mean.
+    drawn = np.stack(
+        [_draw_class(means[:, c], roots[:, c], source, normal[c]) for c in range(n_classes)]
+    )
     levels = np.stack([drawn[:, :, _FIRST], drawn[:, :, _SECOND]], axis=1)
     log_levels = np.clip(levels, *_LOG_LIMITS)
     spectrum = np.exp(log_levels)
@@ -105,8 +116,8 @@ def draw_spectra(rng: np.random.Generator, n_units: int, means: Float64, roots: 
         columns = [COLUMNS.index(f"{name}_{season}") for season in ("S1", "S2")]
         return np.asarray(np.exp(-drawn[:, :, columns]).transpose(0, 2, 1))
 
-    relative = np.clip(find_mad("edev") / length, 0.02, 0.45)
-    across = np.minimum(np.sqrt(2 * find_mad("sdev")), 0.95 * relative)
+    relative = np.clip(AMPLITUDE * find_mad("edev") / length, 0.02, 0.5)
+    across = np.minimum(AMPLITUDE * np.sqrt(2 * find_mad("sdev")), 0.95 * relative)
     along = np.sqrt(relative**2 - across**2)
     growth = np.sqrt(np.maximum(across**2 - NOISE_SHARE**2 / 2, 0.005**2))
     brightness = np.sqrt(np.maximum(along**2 - NOISE_SHARE**2 / 2, 0.005**2))
@@ -120,9 +131,8 @@ def draw_spectra(rng: np.random.Generator, n_units: int, means: Float64, roots: 
     moved = np.linalg.norm(spectrum * direction, axis=-1)
     direction *= (length / moved)[..., np.newaxis]
 
-    classes = len(means[0])
-    common = rng.uniform(0, 365.25, (classes, 2, 1))
-    phases = common + rng.normal(0, 15, (classes, 2, n_units))
+    common = rng.uniform(0, 365.25, (n_classes, 2, 1))
+    phases = common + rng.normal(0, PHASE_SPREAD_DAYS, (n_classes, 2, n_units))
     return Spectra(
         log_levels=log_levels,
         brightness=brightness,
@@ -130,6 +140,17 @@ def draw_spectra(rng: np.random.Generator, n_units: int, means: Float64, roots: 
         directions=direction,
         phases=phases,
     )
+
+
+def _draw_class(
+    means: Float64, roots: Float64, source: NDArray[np.int64], normal: Float64
+) -> Float64:
+    """Return draws (unit, column) from the source each unit follows."""
+    drawn = np.empty_like(normal)
+    for i, (mean, root) in enumerate(zip(means, roots, strict=True)):
+        follows = source == i
+        drawn[follows] = mean + normal[follows] @ root.T
+    return drawn
 
 
 def weigh_second_half(day_of_year: float) -> float:

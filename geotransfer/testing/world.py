@@ -36,6 +36,7 @@ from geotransfer.testing.land import PIXEL_M
 from geotransfer.testing.statistics import ATTRIBUTION, load_statistics
 
 WORLD_FORMAT = 1
+MIN_SIZE_PX = 32
 
 PLACES = {
     "eastern": (38.9, 8.1),
@@ -46,6 +47,12 @@ PLACES = {
     "central": (15.2, 7.3),
 }
 """Longitude and latitude where a region drawn like a real one is put: plausible, but invented."""
+
+
+DEMO_REGIONS = ("eastern", "western")
+DEMO_SHIFT = 1.5
+"""World of the default workspace. The shipped model is neither good nor useless on its target, and
+a hundred labels help; with ``("eastern", "sahel")`` they do not (docs/decisions/0011)."""
 
 
 class Role(StrEnum):
@@ -245,6 +252,10 @@ def build_world(
             f"a world of {len(likes)} regions cannot have {n_targets} targets; it needs at least"
             " one source and one target."
         )
+    if size_px < MIN_SIZE_PX:
+        raise InputError(
+            f"{size_px} pixels a side hold no landscape; ask for at least {MIN_SIZE_PX}."
+        )
     if shift < 0 or not 0 <= changed_share <= 0.6:
         raise InputError(
             f"shift {shift:g} must not be negative, and changed_share {changed_share:g} must lie"
@@ -353,6 +364,8 @@ def make_world(
         offset_from=offset_from,
         id_prefix=id_prefix,
     )
+    if not 1 <= n_scenes <= 365:
+        raise InputError(f"{n_scenes} scenes cannot have a day each; ask for 1 to 365.")
     dates = spread_dates(year, n_scenes)
     with ThreadPoolExecutor(max_workers=n_threads) as pool:
         for region in world.regions:
