@@ -90,7 +90,6 @@ def collect_runs(
         for n, n_draws in by_n.items():
             for name, target in targets.items():
                 for seed in range(N_QUICK_DRAWS if is_quick else min(n_draws, max_draws)):
-                    # Below that number the default cannot be exchanged: trying it alone is the same.
                     is_full = n >= MIN_LABELS_TO_SWITCH and seed < N_FULL_DRAWS and not is_quick
                     runs.append(keep_fine_tune(state, target, mode, n, seed, is_full=is_full))
                 say(f"{mode}, n={n}, {name} done")
