@@ -42,7 +42,7 @@ from benchmarks.transfer_rivals import (
     run_regional_best,
     run_regional_raw,
 )
-from benchmarks.zero_label_arms import measure_climate, measure_curation
+from benchmarks.zero_label_arms import measure_climate, measure_curation, measure_zero_label
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.transfer.choice import GLOBAL, MIN_LABELS_TO_SWITCH
 from geotransfer.transfer.gain import measure_macro_auc
@@ -271,46 +271,43 @@ def main() -> None:
     is_quick = arguments.quick
     names = tuple(read_tables(arguments.tables, S2_SEMIANNUAL))
     state = State(arguments.state, "runs", hash_product())
-    is_left_out = arguments.source == arguments.tables
     with_position = tuple(
         n for n in names if (arguments.tables / n / "coordinates_epsg6933.txt").exists()
     )
-    targets = load_targets(
+    spatial = load_targets(
         arguments.source,
         arguments.tables,
-        names=with_position if is_quick and is_left_out else names,
+        names=with_position,
         state=arguments.state,
         threads=arguments.threads,
     )
     arms: dict[str, Any] = {}
-    zero = {name: score_zero_label(target) for name, target in targets.items()}
-    arms["zero label, s2-semiannual"] = zero
-    design = state.keep(f"design {is_quick}", lambda: measure_design(50 if is_quick else 1000))
-    arms["design"] = design["coverage"]
-    spatial = {name: targets[name] for name in with_position}
     missing = "no target region has coordinates"
     figures: Figures = dict.fromkeys(REACH, (None, 0, missing))
-    figures["zero_label_auc"] = (
-        None if is_quick and is_left_out else average(list(zero.values())),
-        len(zero),
-        "not all regions in --quick" if is_quick and is_left_out else "",
-    )
+    design = state.keep(f"design {is_quick}", lambda: measure_design(50 if is_quick else 1000))
+    arms["design"] = design["coverage"]
     figures["design_coverage"] = (design["worst"], design["n"], "simulated population")
     figures["ppi_width"] = (design["ppi_width"], design["n"], "simulated population")
-    for figure_id, measure in (
-        ("zero_label_climate_auc", measure_climate),
-        ("curation_auc", measure_curation),
-    ):
-        if is_quick:
-            figures[figure_id] = (None, 0, "not in --quick: it trains for minutes")
-            continue
-        value, arms[figure_id] = measure(arguments.source, arguments.tables, state)
-        figures[figure_id] = (value, len(names), "")
+    zero = {name: score_zero_label(target) for name, target in spatial.items()}
+    arms["zero label, s2-semiannual"] = zero
     if spatial:
         runs = collect_runs(spatial, state, is_quick=is_quick, max_draws=arguments.draws or 1000)
         arms.update(summarize_arms(runs))
         figures.update(summarize_runs(runs, arms))
         figures.update(measure_rivals(spatial, runs, state, arms, is_quick=is_quick))
+    if is_quick:
+        skipped = "not in --quick: it trains for minutes"
+        for figure_id in ("zero_label_auc", "zero_label_climate_auc", "curation_auc"):
+            figures[figure_id] = (None, 0, skipped)
+    else:
+        where = (arguments.source, arguments.tables, state)
+        value, zero = measure_zero_label(*where, known=zero)
+        arms["zero label, s2-semiannual"] = zero
+        figures["zero_label_auc"] = (value, len(zero), "each region by a model without it")
+        value, arms["zero label, climate"] = measure_climate(*where)
+        figures["zero_label_climate_auc"] = (value, len(zero), "average of four ensembles")
+        value, arms["curation"] = measure_curation(*where, known=zero)
+        figures["curation_auc"] = (value, len(zero), "20 % of the samples, one draw")
     rows = []
     for figure_id, (low, high) in REACH.items():
         value, n, note = figures[figure_id]

@@ -56,18 +56,36 @@ def measure_climate(source: Path, tables: Path, state: State) -> tuple[float, di
     return float(np.mean(list(arms.values()))), arms
 
 
-def measure_curation(source: Path, tables: Path, state: State) -> tuple[float, dict[str, Any]]:
-    """Mean AUC lost by training on a curated fifth of the source samples; the curve is printed."""
-    curve: dict[str, dict[str, float]] = {"all": {}}
+def measure_zero_label(
+    source: Path, tables: Path, state: State, *, known: dict[str, float]
+) -> tuple[float, dict[str, float]]:
+    """Mean AUC of the default spec's model on regions it never saw.
+
+    ``known`` holds regions already scored by the same model.
+    """
+    arms = dict(known)
     for name, (rows, held) in _pair_up(source, tables, S2_SEMIANNUAL).items():
-        key = f"{name} {held.content_id[:8]} {rows.content_id[:8]}"
-        curve["all"][name] = state.keep(
-            f"zero label all {key}",
-            lambda rows=rows, held=held: score_region(rows, held, BASELINE_TRAINING),
-        )
+        if name not in arms:
+            arms[name] = state.keep(
+                _name_run(name, rows, held),
+                lambda rows=rows, held=held: score_region(rows, held, BASELINE_TRAINING),
+            )
+    return float(np.mean(list(arms.values()))), arms
+
+
+def _name_run(name: str, rows: Samples, held: Samples) -> str:
+    return f"zero label all {name} {held.content_id[:8]} {rows.content_id[:8]}"
+
+
+def measure_curation(
+    source: Path, tables: Path, state: State, *, known: dict[str, float]
+) -> tuple[float, dict[str, Any]]:
+    """Mean AUC lost by training on a curated fifth of the source samples; the curve is printed."""
+    curve: dict[str, dict[str, float]] = {"all": dict(known)}
+    for name, (rows, held) in _pair_up(source, tables, S2_SEMIANNUAL).items():
         for share in SHARES:
             curve.setdefault(f"{share:.0%} curated", {})[name] = state.keep(
-                f"curated {share} {key}",
+                f"curated {share} {_name_run(name, rows, held)}",
                 lambda rows=rows, held=held, share=share: score_region(
                     curate_samples(rows, share=share), held, BASELINE_TRAINING
                 ),
