@@ -220,7 +220,8 @@ def test_raster_is_painted_where_it_lies_and_a_click_tells_the_place(
     picture = np.array(Image.open(io.BytesIO(page.page.screenshot())).convert("RGB"), dtype=int)
     distances = []
     for row in picture[round(page.center[1]) - 200 : round(page.center[1]) - 20]:
-        dashes = np.flatnonzero(np.abs(row - read_hex(LIGHT.outline)).sum(axis=1) < 30)
+        dark = np.abs(row - read_hex(LIGHT.outline)).sum(axis=1) < 30
+        dashes = np.flatnonzero(dark[: round(page.center[0])])
         blue = np.flatnonzero(np.abs(row - read_hex(QUARTERS["nw"])).sum(axis=1) < 12)
         distances += [np.abs(dashes - blue.min()).min()] if dashes.size else []
     assert len(distances) > 50
@@ -425,3 +426,14 @@ def test_failure_is_told_in_the_servers_words(
         assert "class.tif cannot be read" in alarm.inner_text()
     finally:
         path.write_bytes(whole)
+
+
+def test_browser_without_webgl_is_told_so(address: str, browser: Any) -> None:
+    page = browser.new_context().new_page()
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(address)
+    alarm = page.get_by_role("alert")
+    alarm.wait_for(state="visible", timeout=60_000)
+    assert "no WebGL" in alarm.inner_text()
+    assert "hardware acceleration" in alarm.inner_text()
+    page.context.close()

@@ -53,8 +53,9 @@ class Board {
       if (!this.isClosed) this.apply();
     } catch (error) {
       this.opened = null;
-      const text = `The map cannot be shown (${error.message}). It needs WebGL; reload the page to try again.`;
-      this.parts.alarm.textContent = text;
+      this.parts.alarm.textContent = error.message.includes("WebGL")
+        ? "This browser offers no WebGL, which the map needs; switch its hardware acceleration on."
+        : `The map cannot be loaded (${error.message}); reload the page.`;
     }
   }
 
@@ -283,7 +284,7 @@ function makeGrid(map) {
   const digits = Math.max(0, Math.ceil(-Math.log10(step)));
   const features = [];
   const add = (degrees, [below, above], anchor, from, to) => {
-    const side = degrees < 0 ? below : degrees > 0 ? above : "";
+    const side = degrees % 180 === 0 ? "" : degrees < 0 ? below : above;
     const text = `${Math.abs(degrees).toFixed(digits)}° ${side}`;
     features.push(makeFeature("LineString", [from, to], {}), makeFeature("Point", from, { text, anchor }));
   };
