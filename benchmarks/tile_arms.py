@@ -25,6 +25,7 @@ from typing import IO, Any
 
 import httpx
 import numpy as np
+import psutil
 from starlette.applications import Starlette
 
 from geotransfer.core.grid import Grid, Tile, cut_tiles
@@ -120,8 +121,8 @@ def draw_tiles(path: Path, n: int, *, seed: int) -> list[tuple[int, int, int]]:
 
 
 @contextmanager
-def run_server(path: Path) -> Iterator[str]:
-    """Start the server with the raster cold; yields its address."""
+def run_server(path: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Start the server with the raster cold; yields its address and its process."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     with tempfile.TemporaryFile("a+") as log:
@@ -134,7 +135,7 @@ def run_server(path: Path) -> Iterator[str]:
             stderr=log,
         )  # fmt: skip
         try:
-            yield _await_address(server, log)
+            yield _await_address(server, log), psutil.Process(server.pid)
         finally:
             server.terminate()
             server.wait(10)
@@ -152,12 +153,16 @@ def _await_address(server: subprocess.Popen[bytes], log: IO[str]) -> str:
     raise RuntimeError(f"the server did not start: {text}")
 
 
-def measure_waits(*, n_clients: int, n_tiles: int, seed: int) -> np.ndarray:
-    """Milliseconds each request waited; ``n_clients`` ask one tile after the other, at once."""
+def measure_waits(*, n_clients: int, n_tiles: int, seed: int) -> tuple[np.ndarray, float, float]:
+    """Milliseconds each request waited; ``n_clients`` ask one tile after the other, at once.
+
+    With the server's processor time for a tile in milliseconds, which hardly depends on what else
+    the machine is doing, and its memory at the end in megabytes.
+    """
     path = prepare_raster()
     tiles = draw_tiles(path, n_tiles, seed=seed)
     waits: list[float] = []
-    start = threading.Barrier(n_clients)
+    start = threading.Barrier(n_clients + 1)
 
     def ask(address: str, mine: list[tuple[int, int, int]]) -> None:
         with httpx.Client(base_url=address, timeout=60) as client:
@@ -170,22 +175,28 @@ def measure_waits(*, n_clients: int, n_tiles: int, seed: int) -> np.ndarray:
                 waits.append((time.perf_counter() - began) * 1e3)
                 answer.raise_for_status()
 
-    with run_server(path) as address:
+    with run_server(path) as (address, process):
         threads = [
             threading.Thread(target=ask, args=(address, tiles[i::n_clients]))
             for i in range(n_clients)
         ]
         for thread in threads:
             thread.start()
+        start.wait(60)
+        before = sum(process.cpu_times()[:2])
         for thread in threads:
             thread.join()
+        cpu_ms = (sum(process.cpu_times()[:2]) - before) / n_tiles * 1e3
+        memory_mb = process.memory_info().rss / 1e6
     if len(waits) != n_tiles:
         raise RuntimeError(f"{n_tiles - len(waits)} of {n_tiles} tiles failed")
-    return np.array(waits)
+    return np.array(waits), cpu_ms, memory_mb
 
 
 def _make_figure(figure_id: str, *, n_clients: int, n_tiles: int) -> dict[str, Any]:
-    waits = measure_waits(n_clients=n_clients, n_tiles=n_tiles, seed=SEED + n_clients)
+    waits, cpu_ms, memory_mb = measure_waits(
+        n_clients=n_clients, n_tiles=n_tiles, seed=SEED + n_clients
+    )
     median, value = np.percentile(waits, [50, 95])
     return {
         "id": figure_id,
@@ -194,7 +205,7 @@ def _make_figure(figure_id: str, *, n_clients: int, n_tiles: int) -> dict[str, A
         "n": n_tiles,
         "seed": SEED + n_clients,
         "note": f"{n_clients} client(s), as waited by the client; median {median:.1f} ms,"
-        f" longest {waits.max():.0f} ms",
+        f" longest {waits.max():.0f} ms; server {cpu_ms:.1f} CPU-ms a tile, {memory_mb:.0f} MB",
     }
 
 
