@@ -1,19 +1,19 @@
 """The console: Streamlit pages, and the routes that serve their rasters and vectors."""
 
-from __future__ import annotations
-
 import os
 
 import streamlit as st
-from geotransfer.tiles.routes import make_routes
 
+from geotransfer.console.ports import offer_pixel_reader
 from geotransfer.console.raster_catalog import WorkspaceCatalog
 from geotransfer.console.server import PREFIX, make_config, make_region_routes
 from geotransfer.settings import read_settings
+from geotransfer.tiles.routes import make_routes
+from geotransfer.wiring import read_pixel
 
 SETTINGS = read_settings(os.environ)
 ROUTES = [*make_region_routes(), *make_routes(WorkspaceCatalog(SETTINGS), prefix=PREFIX)]
+offer_pixel_reader(read_pixel)
 app = st.App("geotransfer/console/main.py", routes=ROUTES)
-
 if __name__ == "__main__":
     app.run(config=make_config(SETTINGS))

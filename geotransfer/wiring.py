@@ -169,3 +169,10 @@ def run_job(workspace: Workspace, job: Job, worker_id: str) -> None:
         workspace.jobs.finish(
             job.job_id, worker_id, plain if isinstance(plain, dict) else {"value": plain}
         )
+
+
+def read_pixel(workspace: Workspace, region_id: str, lon: float, lat: float) -> Any:
+    """Explain a pixel for a page; science is loaded at the first click."""
+    from geotransfer.workflows.pixel import explain_pixel
+
+    return explain_pixel(workspace, region_id, lon=lon, lat=lat)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from geotransfer.console.pages import calibrate, cost, explore, jobs, region, regions
+from geotransfer.console.icon import draw_icon
+from geotransfer.console.screens import calibrate, cost, explore, jobs, new_region, region, regions
 
-st.set_page_config(page_title="GeoTransfer", page_icon=":material/public:", layout="wide")
+# A picture of our own: icons by name would be fetched from another host.
+st.set_page_config(page_title="GeoTransfer", page_icon=draw_icon(), layout="wide")
 
 PAGES = {
     "regions": st.Page(
@@ -14,6 +16,9 @@ PAGES = {
     ),
     "region": st.Page(region.show, title="Region", url_path="region", icon=":material/map:"),
     "explore": st.Page(explore.show, title="Explore", url_path="explore", icon=":material/layers:"),
+    "new_region": st.Page(
+        new_region.show, title="New region", url_path="new-region", icon=":material/add_location:"
+    ),
     "calibrate": st.Page(
         calibrate.show, title="Calibrate", url_path="calibrate", icon=":material/tune:"
     ),
@@ -21,7 +26,7 @@ PAGES = {
     "cost": st.Page(cost.show, title="Cost", url_path="cost", icon=":material/payments:"),
 }
 GROUPS = {
-    "Map": ("regions", "region", "explore"),
+    "Map": ("regions", "region", "explore", "new_region"),
     "Improve": ("calibrate",),
     "Operate": ("jobs", "cost"),
 }

@@ -73,7 +73,7 @@ def evaluate_region(
     evaluation = evaluate_rows(
         codes[known],
         points.codes[known],
-        probability[known],
+        probability[known, 1] if len(legend.classes) == 2 else None,
         legend,
         estimand="known-truth" if is_simulated else "random",
         separation_km=separation_km,

@@ -33,7 +33,7 @@ from geotransfer.store.shipped import BASELINE, BASELINE_CARD, PROTOTYPES, REGIO
 from geotransfer.transfer.baseline import train_baseline
 from geotransfer.transfer.model import Model
 from geotransfer.transfer.model_file import dump_model
-from geotransfer.transfer.rehearsal import LeftOut, rehearse_region, train_left_out
+from geotransfer.transfer.rehearsal import ARMS, LeftOut, rehearse_region, train_left_out
 from geotransfer.transfer.samples import Samples, aggregate_prototypes, concatenate_samples
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.reach import ConfidenceRows, find_cutoff_for, measure_table_reach
@@ -193,9 +193,9 @@ def make_rehearsal(name: str, rehearsed: RehearsedRegion) -> dict[str, object] |
     curve = _find_interspersed(rehearsed.curves)
     if curve is None:
         return None
-    strategies = curve.list_strategies()
-    chosen = curve.find_point(strategies[0], REHEARSED_LABELS)
-    regional = curve.find_point("regional_only", REHEARSED_LABELS)
+    default, _, regional_only = ARMS
+    chosen = curve.find_point(default.name, REHEARSED_LABELS)
+    regional = curve.find_point(regional_only.name, REHEARSED_LABELS)
     if chosen is None:
         return None
     over_regional = chosen.gain

@@ -46,8 +46,8 @@ def make_model_bytes(seed: int = 0) -> tuple[bytes, Samples]:
         xy_km=None,
         region_ids=np.where(np.arange(n) % 2, "north", "south"),
     )
-    training = Training(n_trees=10, n_leaves=8, learning_rate=0.2)
-    model = train_baseline(samples, CROPLAND, training=training, scaling=(0.5, (0.0,)))
+    trainings = (Training(n_trees=10, n_leaves=8, learning_rate=0.2),)
+    model = train_baseline(samples, CROPLAND, trainings=trainings, scaling=(0.5, (0.0,)))
     return dump_model(model), samples
 
 

@@ -1,0 +1,1 @@
+"""One page a module; each has ``show``. A folder called pages Streamlit would take over."""
