@@ -139,7 +139,7 @@ def summarize_runs(runs: Runs, arms: dict[str, Any]) -> Figures:
         for n in N_DRAWS[BLOCKS]
     }
     arms["strategy chosen where all were tried"] = {
-        name: sum(r["strategy"] == name for r in runs if len(r["tried"]) > 2)
+        name: sum(r["strategy"] == name for r in runs if len(r.get("tried", ())) > 2)
         for name in dict.fromkeys(r["strategy"] for r in runs)
     }
     arms["offered, blocks alone"] = {
