@@ -93,11 +93,9 @@ def read_color(color: str) -> tuple[int, int, int]:
 def _encode_palette(index: NDArray[np.uint8], palette: bytes, *, transparent: int) -> bytes:
     image = Image.fromarray(index)
     image.putpalette(palette)
-    # Few colours fit in 4 bits: half the bytes to compress and to send.
-    bits = 4 if len(palette) <= 16 * 3 else 8
     file = io.BytesIO()
-    # Level 1: 1 ms instead of 10 at level 6, and tiles hardly grow.
-    image.save(file, "PNG", transparency=transparent, compress_level=1, bits=bits)
+    # Level 1 takes 1 ms; level 6 would take 14 to send 17 % less.
+    image.save(file, "PNG", transparency=transparent, compress_level=1)
     return file.getvalue()
 
 

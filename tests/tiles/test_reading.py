@@ -213,13 +213,19 @@ def test_threads_do_not_share_files(class_entry: RasterEntry) -> None:
         pixels = read_rectangle(class_entry, find_tile_rectangle(*tile), width=256, height=256)
         return b"" if pixels is None else pixels.values.tobytes() + pixels.valid.tobytes()
 
+    files = []
+
     def read_all(_: int) -> list[bytes]:
         barrier.wait(10)
-        return [read(tile) for tile in tiles]
+        answers = [read(tile) for tile in tiles]
+        files.append(reading._open_level(class_entry.path, -1))
+        barrier.wait(60)
+        return answers
 
     expected = [read(tile) for tile in tiles]
     with ThreadPoolExecutor(4) as pool:
         assert all(answer == expected for answer in pool.map(read_all, range(4)))
+    assert len({id(file) for file in files}) == 4
 
 
 def test_few_files_stay_open(write_raster: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
