@@ -15,6 +15,7 @@ import re
 import sqlite3
 import struct
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -119,7 +120,9 @@ def write_ogr(driver: str, crs: str | None = "EPSG:4326", *, scale: float = 1.0)
     """Return a GeoPackage, or a zip of the parts of a Shapefile, of the honest labels."""
     lon, lat, names = make_points()
     suffix = {"GPKG": "gpkg", "ESRI Shapefile": "shp"}[driver]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # A file without a CRS is written on purpose.
+        warnings.filterwarnings("ignore", "'crs' was not provided")
         path = Path(folder) / f"labels.{suffix}"
         pyogrio.raw.write(
             path,

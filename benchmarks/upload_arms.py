@@ -67,15 +67,20 @@ def check(data: bytes, file_name: str) -> CheckedLabels:
     )
 
 
-def time_check(data: bytes, file_name: str, *, repeats: int) -> tuple[float, CheckedLabels]:
-    """Return the best wall seconds of ``repeats`` and the last result."""
-    best, checked = np.inf, None
+def time_check(data: bytes, file_name: str, *, repeats: int) -> tuple[float, float, CheckedLabels]:
+    """Return the best wall and processor seconds of ``repeats``, and the last result.
+
+    Far apart, they say that the machine had other work.
+    """
+    wall_s, cpu_s = [], []
+    checked = None
     for _ in range(repeats):
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         checked = check(data, file_name)
-        best = min(best, time.perf_counter() - start)
+        wall_s.append(time.perf_counter() - wall)
+        cpu_s.append(time.process_time() - cpu)
     assert checked is not None
-    return float(best), checked
+    return min(wall_s), min(cpu_s), checked
 
 
 def write_formats(rows: pd.DataFrame) -> dict[str, bytes]:
@@ -141,14 +146,15 @@ def measure_upload(quick: bool) -> dict[str, Any]:
     """
     rows = make_rows(N_ROWS)
     data = rows.to_csv(index=False).encode()
-    wall_s, checked = time_check(data, "labels.csv", repeats=3)
+    wall_s, cpu_s, checked = time_check(data, "labels.csv", repeats=3)
     n_arm = N_ROWS // 10 if quick else N_ROWS
     formats = {}
     for name, content in write_formats(rows[:n_arm]).items():
-        arm_s, arm = time_check(content, name, repeats=1)
+        arm_s, arm_cpu_s, arm = time_check(content, name, repeats=1)
         formats[name] = {
             "rows": len(arm.table),
             "wall_s": round(arm_s, 3),
+            "cpu_s": round(arm_cpu_s, 3),
             "megabytes": round(len(content) / 1e6, 2),
             "rejected": len(arm.rejected),
         }
@@ -175,8 +181,8 @@ def measure_upload(quick: bool) -> dict[str, Any]:
                 "holds": wall_s <= LIMIT_S,
                 "n": N_ROWS,
                 "seed": SEED,
-                "note": f"seconds from bytes to reasons, CSV, best of 3; {len(checked.rejected):,}"
-                " rows rejected",
+                "note": f"seconds from bytes to reasons, CSV, best of 3 ({cpu_s:.2f} s of one"
+                f" processor); {len(checked.rejected):,} rows rejected",
             },
             {
                 "id": "hostile_ok",

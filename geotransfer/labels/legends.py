@@ -110,9 +110,16 @@ def _match_name(given: str, legend: Legend, mapping: Mapping[str, str]) -> tuple
     folded = [name for name in legend.names if fold_name(name) == fold_name(given)]
     if len(folded) == 1 and fold_name(given):
         return folded[0], "same but for spelling"
-    number = given.removesuffix(".0")
-    coded = [item.name for item in legend.classes if str(item.code) == number]
+    coded = [item.name for item in legend.classes if _is_code(given, item.code)]
     return (coded[0], "code of the legend") if coded else (None, "unknown")
+
+
+def _is_code(given: str, code: int) -> bool:
+    """Tell whether a name is a code as a number; tables write 1 as ``1.0`` or ``1.000e+00`` too."""
+    try:
+        return given[:1] in "0123456789" and float(given) == code
+    except ValueError:
+        return False
 
 
 def suggest_classes(given: str, legend: Legend) -> tuple[str, ...]:

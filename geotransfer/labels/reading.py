@@ -34,6 +34,7 @@ from geotransfer.labels.table import LabelPreview, LabelTable
 
 _PREVIEW_ROWS = 8
 _HIDDEN = "•••"
+_NO_CLASS = frozenset({"nan", "<na>", "null", "#n/a"})
 
 
 def preview_labels(
@@ -163,11 +164,9 @@ def _measured_names(specs: Iterable[FeatureSpec]) -> frozenset[str]:
 
 
 def _read_class_names(column: NDArray[Any]) -> Objects:
-    texts = as_text(column)
-    missing = is_blank(texts)
-    return fill_objects(
-        ["" if m else " ".join(t.split()) for t, m in zip(texts.tolist(), missing, strict=True)]
-    )
+    """Class names with single blanks; only what programs write for *no value* counts as none."""
+    texts = [" ".join(text.split()) for text in as_text(column).tolist()]
+    return fill_objects(["" if text.casefold() in _NO_CLASS else text for text in texts])
 
 
 def _read_dates(

@@ -30,8 +30,6 @@ from geotransfer.labels import limits, read_labels
 from geotransfer.labels.geometries import parse_wkb, read_simple_code
 
 CASES = make_hostile_uploads()
-# A Shapefile without .prj is written on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore:'crs' was not provided")
 
 
 def test_there_are_six_of_ten_kinds() -> None:

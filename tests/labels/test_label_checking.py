@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from geotransfer.core.legend import CROPLAND, Legend, LegendClass
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.errors import LabelsInvalid
 from geotransfer.labels import CheckedLabels, FaultKind, check_labels, read_labels
+from geotransfer.labels.raw import Fault
+from geotransfer.labels.sieve import Sieve
 from tests.labels.label_files import OUTLINE, make_labels, write_csv, write_geojson
 
 PERIOD = (dt.date(2019, 1, 1), dt.date(2020, 1, 1))
@@ -116,7 +119,16 @@ def test_other_dates_pass_only_on_request() -> None:
 
 
 def test_classes_are_matched_by_name_spelling_code_and_choice() -> None:
-    given = ["Forêt claire", "FORET_CLAIRE", "7", "0.0", "noncrop", "champ", "eau", "foret clair"]
+    given = [
+        "Forêt claire",
+        "FORET_CLAIRE",
+        "7",
+        "0.000e+00",
+        "noncrop",
+        "champ",
+        "eau",
+        "foret clair",
+    ]
     rows = [(4 + i / 10, 50.5, name) for i, name in enumerate(given)]
     text = write_csv("lon,lat,class", rows)
     mapping = {"champ": "crop", "eau": ""}
@@ -126,7 +138,7 @@ def test_classes_are_matched_by_name_spelling_code_and_choice() -> None:
         "Forêt claire": ("Forêt claire", "same name"),
         "FORET_CLAIRE": ("Forêt claire", "same but for spelling"),
         "7": ("crop", "code of the legend"),
-        "0.0": ("non-crop", "code of the legend"),
+        "0.000e+00": ("non-crop", "code of the legend"),
         "noncrop": ("non-crop", "same but for spelling"),
         "champ": ("crop", "chosen"),
         "eau": (None, "left out"),
@@ -238,6 +250,62 @@ def test_many_outlines_on_top_of_each_other_end_in_reasons(monkeypatch: pytest.M
     text = write_geojson(type(labels)(shapes, ["crop", "non-crop"] * 30, labels.days))
     checked = check(text, "a.geojson")
     assert any("more than 100 pairs of overlapping labels" in w for w in checked.warnings)
+
+
+def test_a_row_keeps_the_first_reason_it_was_refused_for() -> None:
+    sieve = Sieve(3)
+    first, second = (Fault(kind, "why", "what") for kind in (FaultKind.ROW, FaultKind.CONFLICT))
+    sieve.refuse({1: first})
+    sieve.refuse({1: second, 2: second})
+    sieve.refuse_where(np.array([True, True, False]), FaultKind.DUPLICATE, "again", "nothing")
+    assert {i: fault.kind for i, fault in sieve.faults.items()} == {
+        0: FaultKind.DUPLICATE,
+        1: FaultKind.ROW,
+        2: FaultKind.CONFLICT,
+    }
+    assert not sieve.open.any()
+
+
+@pytest.mark.reference
+def test_real_labels_of_central_africa_are_read_and_nearly_all_good(reference_data: Path) -> None:
+    folder = reference_data / "deafrica-cropland-2019" / "central"
+    outline = read_labels_outline(folder / "region.geojson")
+    checked = check_labels(
+        read_labels((folder / "labels.geojson").read_bytes(), "labels.geojson"),
+        region_outline=outline,
+        imagery_bounds=None,
+        imagery_period=PERIOD,
+        legend=CROPLAND,
+    )
+    assert len(checked.table) > 3_000
+    assert len(checked.good) > 0.9 * len(checked.table)
+    assert {m.how for m in checked.mapping.matches} == {"code of the legend"}
+    assert set(checked.n_by_kind) <= {
+        FaultKind.DUPLICATE,
+        FaultKind.CONFLICT,
+        FaultKind.OUTSIDE_REGION,
+    }
+
+
+@pytest.mark.reference
+def test_a_real_feature_table_is_taken_as_it_is(reference_data: Path) -> None:
+    path = reference_data / "deafrica-cropland-2019" / "eastern" / "training_data.txt"
+    checked = check(path.read_bytes(), path.name)
+    assert checked.table.spec_names == ("s2-semiannual", "s2-semiannual-climate")
+    assert len(checked.table) == 4_444
+    assert set(checked.n_by_kind) <= {FaultKind.DUPLICATE, FaultKind.CONFLICT}
+    table = np.loadtxt(path, skiprows=1)
+    row = int(checked.good.rows[-1]) - 2
+    assert checked.good.numbers["nir_S2"][-1] in table[row]
+
+
+def read_labels_outline(path: Path) -> str:
+    """A region's outline, any CRS, as GeoJSON in EPSG:4326."""
+    document = json.loads(path.read_text())
+    for feature in document["features"]:
+        feature["properties"] = {"class": "outline"}
+    table = read_labels(json.dumps(document).encode(), "region.geojson")
+    return str(shapely.to_geojson(shapely.union_all(table.geometry)))
 
 
 NAMES = st.sampled_from(["crop", "non-crop", "maize", ""])

@@ -90,7 +90,7 @@ NAMES = st.text(
         lambda t: (
             len(t) > 1
             and t[0] not in "'\ufeff"
-            and t.casefold() not in ("na", "n/a", "nan", "null", "none", "#n/a", "<na>")
+            and t.casefold() not in ("nan", "<na>", "null", "#n/a")
         )
     ),
     order=st.permutations(["longitude", "latitude", "class", "date", "height"]),

@@ -302,6 +302,16 @@ def test_personal_columns_are_dropped_unless_kept() -> None:
     assert "Ana Lima" not in str(shown)
 
 
+def test_a_column_of_names_is_known_by_its_name_alone() -> None:
+    text = "lon,lat,class,Farmer,mobile\n4.1,50.1,crop,7,1234\n4.2,50.2,crop,7,1234\n"
+    table = read_labels(text.encode(), "a.csv")
+    assert [(c.name, c.kind) for c in table.personal] == [
+        ("Farmer", "names"),
+        ("mobile", "telephone numbers"),
+    ]
+    assert not table.numbers
+
+
 def test_dates_dotted_plots_and_codes_are_not_personal() -> None:
     text = "lon,lat,class,seen,plot,ref\n" + "".join(
         f"4.{i},50.{i},crop,0{i}.05.2019,0{i}.5,{i}12345678\n" for i in range(1, 9)
@@ -375,10 +385,7 @@ def test_any_order_delimiter_and_encoding_reads_the_same_rows(
     table = read_labels(text.encode(encoding), "a.csv")
     assert shapely.get_coordinates(table.geometry).tolist() == [[r[0], r[1]] for r in rows]
     assert [n or "blank" for n in table.class_names] == [
-        "blank"
-        if str(r[2]).casefold() in ("na", "n/a", "nan", "null", "none", "#n/a", "<na>")
-        else r[2]
-        for r in rows
+        "blank" if str(r[2]).casefold() in ("nan", "<na>", "null", "#n/a") else r[2] for r in rows
     ]
     assert table.rows.tolist() == list(range(2, len(rows) + 2))
 
