@@ -129,12 +129,12 @@ def estimate_powered_share(
         rest = truth - factor * said
         value = float(np.clip(np.round(factor * whole_map.mean + weight @ rest, 12), 0, 1))
         hedged = (value * n_even + 1) / (n_even + 2)
-        variance = covary(rest, rest) + factor**2 * map_variance
+        variance = max(covary(rest, rest), 0.0)
         if factor:
             # Tuning λ on the same labels makes the rest look smaller than it is.
             variance *= n_free / (n_free - 1)
             variance += _PRIOR_ROWS * hedged * (1 - hedged) / n_even**2
-        variance = max(variance, 0.0)
+            variance += factor**2 * map_variance
         # Labels that all agree show no spread: they then count as they are.
         n_effective = hedged * (1 - hedged) / variance if variance > 1e-12 else n_even
         low, high = bound_wilson(value * n_effective, n_effective, level)

@@ -27,8 +27,8 @@ CUTOFFS = (
     *(round(0.45 - 0.05 * step, 2) for step in range(10)),
 )
 """Cutoffs tried, from the strictest to 0 (everything). Fixed before any row is seen."""
-STARTS = (0.95, 0.9, 0.8, 0.7, 0.6)
-"""Cutoffs from which the search goes down; fixed, too."""
+STARTS = (0.9, 0.75)
+"""Cutoffs from which the search goes down; fixed, too (decision 0006)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,8 @@ def choose_confidence_cutoff(
 
     With probability ``level`` or more, rows of the same population are right in at least
     ``target`` of cases at or above the cutoff, although many cutoffs were looked at: from each of
-    five fixed starts the search goes down a fixed list and stops at the first cutoff that fails,
-    and each start has a fifth of the error to spend. Fixed-sequence testing, Angelopoulos et al.
+    two fixed starts the search goes down a fixed list and stops at the first cutoff that fails, and
+    each start has half of the error to spend. Fixed-sequence testing, Angelopoulos et al.
     2021 (Learn then Test), arXiv 2110.01052. None where no cutoff passes.
 
     Parameters
@@ -70,9 +70,10 @@ def choose_confidence_cutoff(
     target
         Overall accuracy asked for, between 0 and 1.
     groups
-        Block or region of each row. Rows of one group are right or wrong together, so that groups
-        count and not rows; a t test of groups then replaces the exact binomial one, and the
-        guarantee is approximate. None: rows are independent.
+        Region of each row, where the cutoff is for another region (on the reference regions a
+        cutoff learned without failed in four of six), or its block. Rows of one group are right or
+        wrong together, so that groups count and not rows; a t test of groups then joins the exact
+        binomial one, and the guarantee is approximate. None: rows are independent.
     """
     values, right = _check_rows(confidence, correct)
     _check_target(target)

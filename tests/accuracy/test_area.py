@@ -231,6 +231,14 @@ def test_a_stratum_with_one_row_has_an_interval_but_no_standard_error() -> None:
     assert result.areas_km2[1].standard_error is None
 
 
+def test_all_rows_right_does_not_mean_certainty() -> None:
+    result = olofsson([[30, 0], [0, 20]], [95, 5])
+    for figure in list_figures(result):
+        assert figure.estimate.high - figure.estimate.low > 0.004
+    # One crop row among the 95 % mapped as non-crop would outweigh much of the crop found.
+    assert result.producers[1].estimate.low < 0.7
+
+
 @pytest.mark.parametrize("interval", ["small-sample", "bootstrap"])
 def test_a_mapped_class_without_rows_is_refused_by_name(interval: str) -> None:
     with pytest.raises(InputError, match=r"'b' covers 5.0% of the area and has 0 reference rows"):
@@ -244,6 +252,8 @@ def test_strata_without_area_and_bad_areas_are_refused() -> None:
         stehman(areas={"A": 1.0, "B": 1.0, "C": 1.0})
     with pytest.raises(InputError, match="one area in km² each"):
         olofsson([[5, 3], [0, 4]], [1.0, -1.0])
+    with pytest.raises(InputError, match="cover more than their stratum"):
+        stehman(unit_km2=5000.0)
     with pytest.raises(InputError, match="2 are needed"):
         olofsson([[50, 3], [0, 1]], [95, 5], interval="bootstrap")
 

@@ -56,6 +56,12 @@ def test_equal_to_the_formulas_spelled_out() -> None:
         assert found.power == pytest.approx(power)
         assert found.share.value == pytest.approx(theta)
         assert found.area_km2.value == pytest.approx(100 * theta)
+        # Residuals lose a degree of freedom to λ; two rows of a map that says nothing are added.
+        rest = truth - power * said
+        hedged = (80 * theta + 1) / 82
+        variance = rest.var(ddof=2) / 80 + power**2 * whole.variance / whole_n
+        variance += 2 * hedged * (1 - hedged) / 80**2
+        assert found.standard_error == pytest.approx(np.sqrt(variance))
 
 
 def test_a_perfect_map_needs_no_labels_but_is_not_believed_blindly() -> None:

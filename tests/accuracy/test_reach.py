@@ -78,6 +78,13 @@ def test_a_bare_search_would_break_the_promise() -> None:
     assert broken / 200 > 0.2
 
 
+def test_the_search_stops_at_the_first_cutoff_that_fails() -> None:
+    # Right above .86, wrong at .85, then so many right at .80 that accuracy recovers there.
+    confidence = np.repeat([0.95, 0.85, 0.80, 0.76], [40, 30, 400, 300])
+    correct = np.repeat([1, 0, 1, 0], [40, 30, 400, 300])
+    assert choose_confidence_cutoff(confidence, correct, target=0.8) == 0.86
+
+
 def test_the_cutoff_comes_near_the_true_one() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.5, 1, 5000)
@@ -109,7 +116,7 @@ def test_rows_of_one_group_do_not_count_as_many() -> None:
         for name, groups in (("rows", None), ("groups", group)):
             cutoff = choose_confidence_cutoff(confidence, correct, target=0.8, groups=groups)
             found[name] += cutoff is not None
-    assert found["rows"] > 12
+    assert found["rows"] > 9  # 3 would be 5 %
     assert found["groups"] <= 6
 
 
