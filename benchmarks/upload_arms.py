@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 import pyogrio.raw
 import shapely
 
-from benchmarks.hostile_uploads import OUTLINE, PERIOD, make_hostile_uploads, upload
+from benchmarks.hostile_uploads import make_hostile_uploads
+from benchmarks.upload_endings import OUTLINE, PERIOD, upload
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.labels import CheckedLabels, check_labels, read_labels

@@ -22,9 +22,9 @@ from benchmarks.hostile_uploads import (
     make_parquet,
     make_shapefile,
     spoil,
-    upload,
     write_ogr,
 )
+from benchmarks.upload_endings import upload
 from geotransfer.errors import LabelsInvalid
 from geotransfer.labels import limits, read_labels
 from geotransfer.labels.geometries import parse_wkb, read_simple_code
