@@ -216,7 +216,7 @@ class Forest:
 
 def _freeze_plan(plan: Plan) -> Plan:
     """Return read-only views: one signature for the compiled loops, whoever sent the plan."""
-    views = [array.view() for array in plan]
+    views: list[Any] = [array.view() for array in plan]
     for view in views:
         view.flags.writeable = False
     return Plan(*views)

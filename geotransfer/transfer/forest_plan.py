@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from geotransfer.transfer.forest_kernel import (
     LOWEST_CODE,
     MAX_CODES,
     MAX_LEAVES,
+    MAX_MERGE_ROWS,
     N_CELLS,
     SPLITS_PER_PASS,
     TREES_PER_STEP,
@@ -26,14 +28,14 @@ from geotransfer.transfer.forest_kernel import (
     find_cell,
 )
 
-MAX_RAW_ERROR = 1e-6
+MAX_ERROR = 1e-6
 """Largest error of a steepness-weighted score that fixed-point leaf values may cause."""
 
 _TREES_PER_GROUP = 32
 _SMALLEST_REACH = 1e-9
 _ZERO = np.float32(1e-35)
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
-_MISSING_NONE, _MISSING_ZERO, _MISSING_NAN = 0, 1, 2
+_MISSING_NONE, _MISSING_ZERO = 0, 1
 
 
 class ForestUnsupported(Exception):
@@ -111,19 +113,19 @@ def _parse_tree(fields: dict[str, str]) -> Tree:
     n_leaves = int(fields["num_leaves"])
     n_splits = n_leaves - 1
 
-    def read(name: str, dtype: type, size: int) -> NDArray[np.generic]:
-        values = np.array(fields[name].split() if size else [], dtype=dtype)
+    def read(name: str, dtype: type, size: int) -> NDArray[Any]:
+        values: NDArray[Any] = np.array(fields[name].split() if size else [], dtype=dtype)
         if values.size != size:
             raise ValueError(f"{name} has {values.size} values in place of {size}")
         return values
 
     return Tree(
-        feature=read("split_feature", np.int64, n_splits),  # type: ignore[arg-type]
-        threshold=read("threshold", np.float64, n_splits),  # type: ignore[arg-type]
-        decision=read("decision_type", np.int64, n_splits),  # type: ignore[arg-type]
-        left=read("left_child", np.int64, n_splits),  # type: ignore[arg-type]
-        right=read("right_child", np.int64, n_splits),  # type: ignore[arg-type]
-        leaf_value=read("leaf_value", np.float64, n_leaves),  # type: ignore[arg-type]
+        feature=read("split_feature", np.int64, n_splits),
+        threshold=read("threshold", np.float64, n_splits),
+        decision=read("decision_type", np.int64, n_splits),
+        left=read("left_child", np.int64, n_splits),
+        right=read("right_child", np.int64, n_splits),
+        leaf_value=read("leaf_value", np.float64, n_leaves),
         is_linear=fields.get("is_linear", "0").strip() == "1",
     )
 
@@ -140,6 +142,10 @@ def _check_tree(tree: Tree, n_features: int) -> None:
         raise ValueError("a threshold or leaf value is not a number")
 
 
+_Merge = tuple[int, int, int, int, int]
+"""Split, rows of its left and right result, ranks of its left and right leaf."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Column:
     feature: int
@@ -149,10 +155,11 @@ class _Column:
 
 
 @dataclass(frozen=True, eq=False)
-class _Split:
-    key: tuple[int, int, bool]
-    threshold: np.float32
-    owner: int
+class _Group:
+    class_index: int
+    members: tuple[int, ...]
+    """Numbers of its trees."""
+    unit: float
 
 
 def plan_forest(ensemble: Ensemble) -> tuple[Plan, float]:
@@ -166,70 +173,56 @@ def plan_forest(ensemble: Ensemble) -> tuple[Plan, float]:
     """
     for number, tree in enumerate(ensemble.trees):
         _check_supported(number, tree)
-    replays = [_order_splits(tree) for tree in ensemble.trees]
-    columns, column_of = _collect_columns([split for splits, _ in replays for split in splits])
-    encoders = _plan_encoders(columns)
-
-    split_column: list[int] = []
-    split_code: list[int] = []
-    split_owner: list[int] = []
-    first_split = [0]
-    n_splits: list[int] = []
-    leaf_value: list[NDArray[np.int32]] = []
-    group_class: list[int] = []
-    group_tree = [0]
-    group_unit: list[float] = []
-    raw_error = 0.0
-
-    n_classes = ensemble.n_classes
-    for k in range(n_classes):
-        members = range(k, len(ensemble.trees), n_classes)
-        for start in range(0, len(members), _TREES_PER_GROUP):
-            group = members[start : start + _TREES_PER_GROUP]
-            reach = sum(float(np.abs(ensemble.trees[t].leaf_value).max()) for t in group)
-            scale = (2**31 - 2 * _TREES_PER_GROUP) / max(reach, _SMALLEST_REACH)
-            raw_error += len(group) * 0.5 / scale
-            for t in group:
-                splits, leaf_order = replays[t]
-                for split in splits:
-                    column, position = column_of[split.key][float(split.threshold)]
-                    split_column.append(column)
-                    split_code.append(LOWEST_CODE + position)
-                    split_owner.append(split.owner)
-                _pad(split_column, split_code, split_owner)
-                first_split.append(len(split_column))
-                n_splits.append(len(splits))
-                values = np.zeros(MAX_LEAVES, np.int32)
-                ordered = ensemble.trees[t].leaf_value[leaf_order]
-                values[: ordered.size] = np.rint(ordered * scale).astype(np.int32)
-                leaf_value.append(values)
-            for _ in range(-len(group) % TREES_PER_STEP):
-                first_split.append(len(split_column))
-                n_splits.append(0)
-                leaf_value.append(np.zeros(MAX_LEAVES, np.int32))
-            group_class.append(k)
-            group_tree.append(len(n_splits))
-            group_unit.append(1.0 / scale)
-    if not raw_error * ensemble.steepness <= MAX_RAW_ERROR:
+    groups = _group_trees(ensemble)
+    raw_error = sum(len(group.members) * 0.5 * group.unit for group in groups)
+    if not raw_error * ensemble.steepness <= MAX_ERROR:
         raise ForestUnsupported("Leaf values are too large for the fast path's fixed point")
+    columns, column_of, code_of = _collect_columns(ensemble.trees)
+    first_node = np.cumsum([0, *(tree.feature.size for tree in ensemble.trees)])
 
-    values_of = np.array(leaf_value, np.int32).reshape(-1, MAX_LEAVES)
-    rank_order = np.array(
-        [_rank_leaves(v, n + 1) for v, n in zip(values_of, n_splits, strict=True)], np.int64
-    ).reshape(-1, MAX_LEAVES)
+    splits: list[tuple[int, int]] = []
+    merges: list[_Merge] = []
+    first_split, first_merge, group_tree = [0], [0], [0]
+    values: list[NDArray[np.int32]] = []
+    ranked: list[NDArray[np.int32]] = []
+    for group in groups:
+        for member in (*group.members, *[None] * (-len(group.members) % TREES_PER_STEP)):
+            value, rank_value = np.zeros((2, MAX_LEAVES), np.int32)
+            if member is not None:
+                tree, node = ensemble.trees[member], int(first_node[member])
+                owners, leaf_order = _order_splits(tree)
+                fixed = np.rint(tree.leaf_value / group.unit).astype(np.int32)
+                order = np.argsort(fixed, kind="stable")
+                value[: fixed.size], rank_value[: fixed.size] = fixed[leaf_order], fixed[order]
+                splits += [(node + split, owner) for split, owner in owners]
+                splits += [(-1, -1)] * (-len(splits) % SPLITS_PER_PASS)
+                merges += [(node + m[0], *m[1:]) for m in _order_merges(tree, np.argsort(order))]
+            values.append(value)
+            ranked.append(rank_value)
+            first_split.append(len(splits))
+            first_merge.append(len(merges))
+        group_tree.append(len(values))
+
+    # Padding reads the last node of this table: no code is larger than its threshold.
+    column_of, code_of = np.append(column_of, 0), np.append(code_of, HIGHEST_CODE)
+    split_table = np.array(splits, np.int64).reshape(-1, 2)
+    merge_table = np.array(merges, np.int64).reshape(-1, 5)
     plan = Plan(
-        *encoders,
-        split_column=np.array(split_column, np.uint16),
-        split_code=np.array(split_code, np.int8),
-        split_owner=np.array(split_owner, np.int8),
+        **_plan_encoders(columns),
         first_split=np.array(first_split, np.int64),
-        n_splits=np.array(n_splits, np.int64),
-        leaf_value=values_of,
-        leaf_rank=np.argsort(rank_order, axis=1).astype(np.int8),
-        ranked_value=np.ascontiguousarray(np.take_along_axis(values_of, rank_order, axis=1)),
-        group_class=np.array(group_class, np.int64),
+        split_column=column_of[split_table[:, 0]].astype(np.uint16),
+        split_code=code_of[split_table[:, 0]].astype(np.int8),
+        split_owner=split_table[:, 1].astype(np.int8),
+        leaf_value=np.array(values, np.int32).reshape(-1, MAX_LEAVES),
+        first_merge=np.array(first_merge, np.int64),
+        merge_column=column_of[merge_table[:, 0]].astype(np.uint16),
+        merge_code=code_of[merge_table[:, 0]].astype(np.int8),
+        merge_row=merge_table[:, 1:3].astype(np.uint8),
+        merge_rank=merge_table[:, 3:5].astype(np.int8),
+        ranked_value=np.array(ranked, np.int32).reshape(-1, MAX_LEAVES),
+        group_class=np.array([group.class_index for group in groups], np.int64),
         group_tree=np.array(group_tree, np.int64),
-        group_unit=np.array(group_unit, np.float64),
+        group_unit=np.array([group.unit for group in groups], np.float64),
     )
     return plan, raw_error
 
@@ -248,64 +241,123 @@ def _check_supported(number: int, tree: Tree) -> None:
         )
 
 
-def _order_splits(tree: Tree) -> tuple[list[_Split], NDArray[np.int64]]:
-    """List a tree's splits parents first, and its leaves by the id they end up with.
+def _group_trees(ensemble: Ensemble) -> list[_Group]:
+    """Divide each class's trees into groups whose values share one fixed-point unit."""
+    groups = []
+    for k in range(ensemble.n_classes):
+        own = range(k, len(ensemble.trees), ensemble.n_classes)
+        for start in range(0, len(own), _TREES_PER_GROUP):
+            part = tuple(own[start : start + _TREES_PER_GROUP])
+            reach = sum(float(np.abs(ensemble.trees[n].leaf_value).max()) for n in part)
+            # Rounding may add half a unit per tree to the sum.
+            groups.append(_Group(k, part, max(reach, _SMALLEST_REACH) / (2**31 - 2 * len(part))))
+    return groups
+
+
+def _order_splits(tree: Tree) -> tuple[list[tuple[int, int]], list[int]]:
+    """List a tree's (split, leaf it divides) parents first, and its leaves by their final id.
 
     The left child keeps its parent's id, the right child gets the next free one.
     """
-    splits: list[_Split] = []
-    leaf_of = np.zeros(tree.leaf_value.size, np.int64)
-    pending = [(0 if tree.feature.size else -1, 0)]
+    left, right = tree.left.tolist(), tree.right.tolist()
+    splits: list[tuple[int, int]] = []
+    leaf_of = [0] * tree.leaf_value.size
+    pending = [(0 if left else -1, 0)]
     while pending:
         node, owner = pending.pop()
         if node < 0:
             leaf_of[owner] = -1 - node
             continue
-        decision = int(tree.decision[node])
-        missing = decision >> 2 & 3
-        # Without missing values the default direction means nothing: one column serves both.
-        default_left = missing != _MISSING_NONE and bool(decision & _DEFAULT_LEFT)
-        threshold = _fold_threshold(float(tree.threshold[node]))
-        splits.append(_Split((int(tree.feature[node]), missing, default_left), threshold, owner))
-        pending.append((int(tree.left[node]), owner))
-        pending.append((int(tree.right[node]), len(splits)))
+        splits.append((node, owner))
+        pending.append((left[node], owner))
+        pending.append((right[node], len(splits)))
     return splits, leaf_of
 
 
-def _fold_threshold(threshold: float) -> np.float32:
-    """Return the float32 t such that ``x > t`` decides as LightGBM does for float32 x."""
+def _order_merges(tree: Tree, rank_of: NDArray[np.int64]) -> list[_Merge]:
+    """List a tree's splits children first, with the rows their two results are found in.
+
+    The child that needs more rows goes first, which keeps the number of rows at its least
+    (Sethi and Ullman 1970, doi 10.1145/321607.321620).
+    """
+    left, right, rank = tree.left.tolist(), tree.right.tolist(), rank_of.tolist()
+    merges: list[_Merge] = []
+    free = list(range(MAX_MERGE_ROWS))
+
+    def count_rows(node: int) -> int:
+        if node < 0:
+            return 1
+        a, b = count_rows(left[node]), count_rows(right[node])
+        need[node] = max(a, b) + (a == b)
+        return need[node]
+
+    def merge(node: int) -> int:
+        if node < 0:
+            return free.pop()
+        a, b = left[node], right[node]
+        if need.get(a, 1) >= need.get(b, 1):
+            row_a = merge(a)
+            row_b = merge(b)
+        else:
+            row_b = merge(b)
+            row_a = merge(a)
+        free.append(row_b)
+        rank_a, rank_b = (int(rank[-1 - child]) if child < 0 else -1 for child in (a, b))
+        merges.append((node, row_a, row_b, rank_a, rank_b))
+        return row_a
+
+    need: dict[int, int] = {}
+    if left:
+        count_rows(0)
+        merge(0)
+    return merges
+
+
+def fold_thresholds(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return float32 t such that ``x > t`` decides as LightGBM does for every float32 x."""
     with np.errstate(over="ignore"):
-        folded = np.float32(threshold)
-    if float(folded) > threshold:
-        folded = np.nextafter(folded, np.float32(-np.inf))
-    if -float(_ZERO) <= threshold < 0:
-        return np.nextafter(-_ZERO, np.float32(-np.inf))
-    if 0 <= threshold < float(_ZERO):
-        return _ZERO
+        folded = thresholds.astype(np.float32)
+        down = np.nextafter(folded, np.float32(-np.inf))
+    folded = np.where(folded.astype(np.float64) > thresholds, down, folded)
+    below_zero = (thresholds >= -np.float64(_ZERO)) & (thresholds < 0)
+    above_zero = (thresholds >= 0) & (thresholds < np.float64(_ZERO))
+    folded[below_zero] = np.nextafter(-_ZERO, np.float32(-np.inf))
+    folded[above_zero] = _ZERO
     return folded
 
 
 def _collect_columns(
-    splits: Sequence[_Split],
-) -> tuple[list[_Column], dict[tuple[int, int, bool], dict[float, tuple[int, int]]]]:
-    """Share out the thresholds to code columns: threshold → (column, position in it)."""
-    thresholds: dict[tuple[int, int, bool], set[float]] = {}
-    for split in splits:
-        thresholds.setdefault(split.key, set()).add(float(split.threshold))
+    trees: Sequence[Tree],
+) -> tuple[list[_Column], NDArray[np.int64], NDArray[np.int64]]:
+    """Share the thresholds out to code columns, as many as a feature needs.
+
+    Also returns the code column of every split and the code of its threshold, tree after tree.
+    """
+    none = np.zeros(0, np.int64)
+    feature = np.concatenate([none, *(tree.feature for tree in trees)])
+    decision = np.concatenate([none, *(tree.decision for tree in trees)])
+    edges = fold_thresholds(np.concatenate([none, *(tree.threshold for tree in trees)]))
+    missing = decision >> 2 & 3
+    # Without missing values the default direction means nothing: one column serves both.
+    default_left = np.where(missing != _MISSING_NONE, decision & _DEFAULT_LEFT, 0)
+    keys, key_of = np.unique(
+        np.stack([feature, missing, default_left]), axis=1, return_inverse=True
+    )
     columns: list[_Column] = []
-    column_of: dict[tuple[int, int, bool], dict[float, tuple[int, int]]] = {}
-    for key in sorted(thresholds):
-        ordered = sorted(thresholds[key])
-        column_of[key] = {}
-        for start in range(0, len(ordered), MAX_CODES):
+    column_of, code_of = np.zeros((2, feature.size), np.int64)
+    for number, key in enumerate(keys.T.tolist()):
+        members = np.flatnonzero(key_of == number)
+        ordered, position = np.unique(edges[members], return_inverse=True)
+        column_of[members] = len(columns) + position // MAX_CODES
+        code_of[members] = LOWEST_CODE + position % MAX_CODES
+        for start in range(0, ordered.size, MAX_CODES):
             part = ordered[start : start + MAX_CODES]
-            column_of[key].update({t: (len(columns), i) for i, t in enumerate(part)})
-            columns.append(_Column(*key, np.array(part, np.float32)))
-    return columns, column_of
+            columns.append(_Column(key[0], key[1], key[2] != 0, part))
+    return columns, column_of, code_of
 
 
-def _plan_encoders(columns: Sequence[_Column]) -> tuple[NDArray[np.generic], ...]:
-    """Return the fields of ``Plan`` up to ``is_zero_missing``."""
+def _plan_encoders(columns: Sequence[_Column]) -> dict[str, NDArray[Any]]:
+    """Return the fields of ``Plan`` that turn values into codes."""
     n_columns = len(columns)
     origin = np.zeros(n_columns, np.float32)
     scale = np.zeros(n_columns, np.float32)
@@ -315,40 +367,27 @@ def _plan_encoders(columns: Sequence[_Column]) -> tuple[NDArray[np.generic], ...
     for c, column in enumerate(columns):
         values = column.thresholds
         origin[c] = values[0]
-        with np.errstate(over="ignore", divide="ignore"):
-            scale[c] = np.float32(N_CELLS - 1) / (values[-1] - values[0]) if values.size > 1 else 0
-        cells = [find_cell(value, origin[c], scale[c]) for value in values]
+        # Edges may be infinite; then all share one cell and each is compared.
+        with np.errstate(over="ignore", invalid="ignore"):
+            width = values[-1] - values[0]
+            scale[c] = np.float32(N_CELLS - 1) / width if width > 0 else 0
+        cells = np.array([find_cell(value, origin[c], scale[c]) for value in values])
         base[c] = np.searchsorted(cells, np.arange(N_CELLS))
         n_compares[c] = np.bincount(cells).max()
         if column.missing == _MISSING_NONE:
             missing_code[c] = LOWEST_CODE + np.searchsorted(values, np.float32(0))
         else:
             missing_code[c] = LOWEST_CODE if column.is_default_left else HIGHEST_CODE
-    width = MAX_CODES + int(n_compares.max(initial=1))
-    padded = np.full((n_columns, width), np.inf, np.float32)
+    thresholds = np.full((n_columns, MAX_CODES + int(n_compares.max(initial=1))), np.inf)
     for c, column in enumerate(columns):
-        padded[c, : column.thresholds.size] = column.thresholds
-    return (
-        np.array([column.feature for column in columns], np.int64),
-        origin,
-        scale,
-        base,
-        padded,
-        n_compares,
-        missing_code,
-        np.array([column.missing == _MISSING_ZERO for column in columns], np.bool_),
-    )
-
-
-def _pad(split_column: list[int], split_code: list[int], split_owner: list[int]) -> None:
-    missing = -len(split_column) % SPLITS_PER_PASS
-    split_column.extend([0] * missing)
-    split_code.extend([HIGHEST_CODE] * missing)
-    split_owner.extend([-1] * missing)
-
-
-def _rank_leaves(values: NDArray[np.int32], n_leaves: int) -> NDArray[np.int64]:
-    """Return leaf ids by ascending value, unused ids last."""
-    return np.concatenate(
-        [np.argsort(values[:n_leaves], kind="stable"), np.arange(n_leaves, MAX_LEAVES)]
-    )
+        thresholds[c, : column.thresholds.size] = column.thresholds
+    return {
+        "feature": np.array([column.feature for column in columns], np.int64),
+        "cell_origin": origin,
+        "cell_scale": scale,
+        "cell_base": base,
+        "thresholds": thresholds.astype(np.float32),
+        "n_compares": n_compares,
+        "missing_code": missing_code,
+        "is_zero_missing": np.array([c.missing == _MISSING_ZERO for c in columns], np.bool_),
+    }

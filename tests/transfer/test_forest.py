@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from geotransfer.errors import ModelInvalid, SpecMismatch
 from geotransfer.transfer import forest as forest_module
+from geotransfer.transfer import forest_kernel
 from geotransfer.transfer.forest import Forest, compile_forest, make_probes
-from geotransfer.transfer.forest_kernel import BLOCK, bound_rows, predict_rows
+from geotransfer.transfer.forest_kernel import BLOCK, MAX_MERGE_ROWS
 from geotransfer.transfer.forest_plan import Ensemble, Tree, parse_model, plan_forest
 
 UGLY = np.array(
@@ -296,13 +297,19 @@ def test_results_do_not_depend_on_chunks_threads_or_layout(binary: Forest) -> No
     assert binary.predict_probability(table[:, :0]).shape == (0, 2)
 
 
-def test_entry_points_are_compiled_for_one_signature(binary: Forest) -> None:
-    """Two signatures in one cache file would race between processes."""
+def test_loops_are_compiled_for_one_signature(binary: Forest) -> None:
+    """Two signatures of one loop would share a cache file between processes."""
     test_results_do_not_depend_on_chunks_threads_or_layout(binary)
     table = make_table(10, 8, 3)
     binary.bound_raw(table, np.ascontiguousarray(table.T).T)
-    assert len(predict_rows.signatures) == 1
-    assert len(bound_rows.signatures) == 1
+    compile_forest(train(**MODELS["multiclass"])).predict_probability(table)
+    counts = {
+        name: len(loop.signatures)
+        for name, loop in vars(forest_kernel).items()
+        if hasattr(loop, "signatures")
+    }
+    assert counts["predict_rows"] == counts["bound_rows"] == 1
+    assert max(counts.values()) == 1, counts
 
 
 @pytest.mark.parametrize(
@@ -467,6 +474,50 @@ def test_bounds_of_a_point_are_its_score(model_text: str) -> None:
     np.testing.assert_allclose(high, raw + forest.raw_error, rtol=0, atol=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
+@given(ensembles(), st.data())
+def test_any_tree_any_box(ensemble: Ensemble, data: st.DataObject) -> None:
+    """A box's bounds hold the scores of all its special values."""
+    forest = compile_forest(write_model(ensemble))
+    pair = st.tuples(VALUES, VALUES).map(
+        lambda ends: (min(ends), max(ends)) if ends[0] == ends[0] and ends[1] == ends[1]
+        else (float("nan"), float("nan"))
+    )  # fmt: skip
+    n = ensemble.n_features
+    boxes = np.array(data.draw(st.lists(pair, min_size=n, max_size=n)), np.float32)
+    bound_low, bound_high = forest.bound_raw(boxes[:, :1], boxes[:, 1:])
+    random = np.random.default_rng(0)
+    edges = np.concatenate([UGLY, *(t.threshold.clip(-3e38, 3e38) for t in ensemble.trees)])
+    edges = edges[np.isfinite(edges)].astype(np.float32)
+    points = np.empty((n, 200), np.float32)
+    for f, (low, high) in enumerate(boxes):
+        inside = edges[(low <= edges) & (edges <= high)]
+        points[f] = random.choice(np.append(inside, [low, high]).astype(np.float32), 200)
+    raw = forest.predict_raw(points)
+    assert (bound_low <= raw).all()
+    assert (raw <= bound_high).all()
+
+
+def test_merging_needs_few_rows_for_any_shape_of_tree() -> None:
+    """A full tree of 32 leaves needs most rows; a chain of splits two."""
+    full = Tree(
+        feature=np.zeros(31, int), threshold=np.arange(31.0), decision=np.full(31, 2),
+        left=np.array([2 * i + 1 if i < 15 else -1 - 2 * (i - 15) for i in range(31)]),
+        right=np.array([2 * i + 2 if i < 15 else -2 - 2 * (i - 15) for i in range(31)]),
+        leaf_value=np.linspace(-1, 1, 32), is_linear=False,
+    )  # fmt: skip
+    chain = Tree(
+        feature=np.zeros(31, int), threshold=np.arange(31.0), decision=np.full(31, 2),
+        left=-1 - np.arange(31), right=np.append(np.arange(1, 31), -32),
+        leaf_value=np.linspace(-1, 1, 32), is_linear=False,
+    )  # fmt: skip
+    for tree, n_rows in ((full, MAX_MERGE_ROWS), (chain, 2)):
+        ensemble = Ensemble(
+            n_features=1, n_classes=1, objective="binary", steepness=1, trees=(tree,)
+        )
+        assert len(np.unique(plan_forest(ensemble)[0].merge_row)) == n_rows
+
+
 def test_missing_at_one_end_may_be_anything(binary: Forest) -> None:
     low, high = make_boxes(50, 19)
     low[0], high[0] = np.nan, 0
@@ -508,13 +559,13 @@ def test_processes_that_start_cold_together_agree(
         "PYTHONPATH": str(Path(forest_module.__file__).parents[2]),
     }
     answers = set()
-    for _ in range(2):  # cold, then from the cache the first ones left
+    for n_together in (2, 1):  # cold, then from the cache the first two left
         running = [
             subprocess.Popen(
                 [sys.executable, "-c", program], cwd=tmp_path, env=environment,
                 stdout=subprocess.PIPE, text=True,
             )
-            for _ in range(3)
+            for _ in range(n_together)
         ]  # fmt: skip
         for process in running:
             out, _ = process.communicate(timeout=250)
