@@ -152,5 +152,5 @@ def make_view(views: Sequence[RegionView]) -> pdk.ViewState:
     west, south = min(b[0] for b in bounds), min(b[1] for b in bounds)
     east, north = max(b[2] for b in bounds), max(b[3] for b in bounds)
     span = max((east - west) / 1.6, north - south, 4.0)
-    zoom = max(0.8, 8.3 - math.log2(span))
+    zoom = max(0.8, 8.0 - math.log2(span))
     return pdk.ViewState(longitude=(west + east) / 2, latitude=(south + north) / 2, zoom=zoom)

@@ -50,6 +50,7 @@ REHEARSED_LABELS = 100
 N_DRAWS = 5
 OUTLINE_TOLERANCE_KM = 12.0
 MIN_PART_KM2 = 2_000.0
+REGION_NAMES = {"sahel": "Sahel"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +246,7 @@ def read_region(folder: Path) -> Region:
     outline = canonical_json(_round_geometry(MultiPolygon(polygons))).decode()
     return Region(
         region_id=folder.name,
-        name=f"{folder.name.capitalize()} (reference table)",
+        name=REGION_NAMES.get(folder.name, folder.name.capitalize() + " Africa"),
         kind=RegionKind.TABLE,
         outline=outline,
         area_km2=round(whole.area / 1e6, 1),

@@ -14,7 +14,7 @@ from geotransfer.core.legend import CROPLAND
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.registry.versions import register_model
-from geotransfer.store.workspace import Workspace
+from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing.world import SimulatedRegion, World, make_world
 from geotransfer.transfer.baseline import train_baseline
 from geotransfer.transfer.model_file import dump_model
@@ -73,8 +73,9 @@ class Mapped:
     made: SimulatedRegion
 
 
-def set_up_region(workspace: Workspace, made: SimulatedRegion, data: bytes) -> Mapped:
-    register_baseline(workspace, data)
+def set_up_region(workspace: Workspace, made: SimulatedRegion, data: bytes | None) -> Mapped:
+    if data is not None:
+        register_baseline(workspace, data)
     region = add_region(
         workspace,
         json.dumps(made.outline),
@@ -89,8 +90,6 @@ def set_up_region(workspace: Workspace, made: SimulatedRegion, data: bytes) -> M
 
 @pytest.fixture
 def mapped(make_settings, clock, world: World, model_bytes: bytes) -> Mapped:
-    from geotransfer.store.workspace import open_workspace
-
     workspace = open_workspace(make_settings(tile_px=48, n_threads=1), clock=clock, create=True)
     return set_up_region(workspace, world.targets[0], model_bytes)
 

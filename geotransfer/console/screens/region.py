@@ -22,6 +22,13 @@ from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.submit import submit_demo, submit_evaluate, submit_refresh
 from geotransfer.workflows.views import RegionView, list_history, list_refresh_rows
 
+REACH_METHODS = {
+    "vetoed": "its own rows fall below the target",
+    "no-cutoff": "no confidence holds the target elsewhere",
+    "whole-area": "share of all pixels",
+    "wilson": "share of its samples",
+}
+
 
 def show() -> None:
     """Show the page."""
@@ -122,10 +129,11 @@ def _show_figures(view: RegionView) -> None:
         help="Share of the region where the map may be trusted at the target accuracy.",
     )
     if view.reach is not None:
-        reach.caption(f"{view.reach.low:.0%}–{view.reach.high:.0%} · {view.reach.method}")
+        told = REACH_METHODS.get(view.reach.method, view.reach.method)
+        reach.caption(f"{view.reach.low:.0%}–{view.reach.high:.0%} · {told}")
     cost.metric(
-        "Compute cost",
-        "–" if view.cpu_s_per_km2 is None else f"{view.cpu_s_per_km2:.2f} CPU-s/km²",
+        "CPU seconds per km²",
+        "–" if view.cpu_s_per_km2 is None else f"{view.cpu_s_per_km2:.2f}",
     )
     cost.caption(f"{view.total.cpu_s:.1f} CPU-s in all, {view.avoided.cpu_s:.1f} avoided")
     last = view.refresh
@@ -135,7 +143,8 @@ def _show_figures(view: RegionView) -> None:
     )
     if last is not None:
         what = "nothing to compute" if not last.n_computed + last.n_predicted else "updated"
-        tiles.caption(f"{last.n_kept} tiles kept · {what} · {(view.refreshed_at or '')[:16]}")
+        when = (view.refreshed_at or "")[:16].replace("T", " ")
+        tiles.caption(f"{last.n_kept} tiles kept · {what} · {when}")
 
 
 def _show_runs(workspace: Workspace, view: RegionView) -> None:

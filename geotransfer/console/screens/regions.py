@@ -31,7 +31,7 @@ def show() -> None:
         return
     metric = _pick_metric()
     _show_headline(views)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([1, 1], gap="medium")
     with left:
         picked = _show_map(views, metric, version=workspace.ledger.count())
     with right:
@@ -95,9 +95,9 @@ def _show_table(views: Sequence[RegionView], metric: Metric) -> str | None:
     frame = pd.DataFrame(
         {
             "Region": [v.region.name for v in views],
-            "Kind": [KIND_LABELS[v.region.kind] for v in views],
             metric.title: [metric.read(v) for v in views],
-            "In words": [metric.show(v) for v in views],
+            "With its interval": [metric.show(v) for v in views],
+            "Kind": [KIND_LABELS[v.region.kind] for v in views],
             "Model": [_name_model(v) for v in views],
             "Refreshed": [(v.refreshed_at or "–")[:16].replace("T", " ") for v in views],
         }
@@ -110,6 +110,7 @@ def _show_table(views: Sequence[RegionView], metric: Metric) -> str | None:
         selection_mode="single-row",
         key="regions-table",
         column_config={
+            "Region": st.column_config.TextColumn(width=190),
             metric.title: st.column_config.NumberColumn(
                 format="percent" if metric.is_share else "%.3f", help=metric.unit
             ),
