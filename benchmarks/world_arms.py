@@ -21,8 +21,9 @@ from geotransfer.core.spec import BANDS, MADS, S2_SEMIANNUAL, SEASONS
 from geotransfer.imagery.features import derive_table, evaluate_column
 from geotransfer.imagery.geomedian import compute_geomedian
 from geotransfer.testing.ground import Ground, simulate_scene_arrays
+from geotransfer.testing.placement import spread_dates
 from geotransfer.testing.statistics import load_statistics
-from geotransfer.testing.world import SimulatedRegion, build_world, spread_dates
+from geotransfer.testing.world import SimulatedRegion, build_world
 
 THRESHOLD = 0.10
 SHIFTS = (0.0, 1.0, 1.5)

@@ -15,16 +15,9 @@ from geotransfer.testing.ground import (
     simulate_scene_arrays,
 )
 from geotransfer.testing.points import Points, sample_points, write_points_csv
+from geotransfer.testing.publishing import Republish, add_scene
 from geotransfer.testing.statistics import derive_statistics, load_statistics
-from geotransfer.testing.world import (
-    Republish,
-    Role,
-    SimulatedRegion,
-    World,
-    add_scene,
-    make_world,
-    open_world,
-)
+from geotransfer.testing.world import Role, SimulatedRegion, World, make_world, open_world
 
 __all__ = [
     "ChangeEvent",

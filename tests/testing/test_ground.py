@@ -23,9 +23,9 @@ from geotransfer.testing.ground import (
     simulate_scene_arrays,
 )
 from geotransfer.testing.land import UnitKind
+from geotransfer.testing.placement import spread_dates
 from geotransfer.testing.spectra import reflect_units
 from geotransfer.testing.statistics import load_statistics
-from geotransfer.testing.world import spread_dates
 
 DAY = dt.date(2022, 3, 7)
 YEAR = [dt.date(2022, 1, 3) + dt.timedelta(days=5 * i) for i in range(73)]

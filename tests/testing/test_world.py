@@ -27,7 +27,7 @@ from geotransfer.testing import (
     simulate_scene_arrays,
 )
 from geotransfer.testing.items import ASSET_NAMES, read_items
-from geotransfer.testing.world import choose_regions, spread_dates
+from geotransfer.testing.placement import choose_regions, spread_dates
 
 SMALL = {"size_px": 64, "n_scenes": 6}
 
