@@ -278,7 +278,7 @@ def test_swipe_divides_before_from_after_by_mouse_and_keyboard(
     page.settle()
     np.testing.assert_array_equal(page.find_color(0 + 100, -100), after)
     page.tick("Swipe")
-    assert page.page.locator(".canvas canvas:visible").count() == 1
+    playwright.expect(page.page.locator(".canvas canvas:visible")).to_have_count(1)
     assert page.complaints == []
 
 
@@ -286,7 +286,7 @@ def test_outline_is_drawn_undone_and_forgotten(open_map: Callable[..., MapPage])
     page = open_map()
     page.choose("Draw", "polygon")
     finish = page.page.get_by_role("button", name="Finish")
-    assert finish.is_disabled()
+    playwright.expect(finish).to_be_disabled()
     for dx, dy in ((-100, -100), (100, -100), (100, 100), (-90, 90), (-200, 0)):
         page.click(dx, dy)
     page.page.get_by_role("button", name="Undo").click()
@@ -307,7 +307,7 @@ def test_outline_is_drawn_undone_and_forgotten(open_map: Callable[..., MapPage])
     assert len(second[0]["geometry"]["coordinates"][0]) == 4
     page.page.get_by_role("button", name="Forget drawing").click()
     page.wait(lambda told: told["drawn"] == [])
-    assert page.page.get_by_role("button", name="Clear").is_disabled()
+    playwright.expect(page.page.get_by_role("button", name="Clear")).to_be_disabled()
     assert page.complaints == []
 
 
