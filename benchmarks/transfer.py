@@ -220,7 +220,16 @@ def measure_rivals(
         name: average(values) for name, values in pooled.items()
     }
     wanted = {
-        name: float(np.mean([r["chosen"]["auc"] for r in at_100 if r["region"] == name]))
+        # The same draws as the rivals' curves: a fresh draw moves both.
+        name: float(
+            np.mean(
+                [
+                    r["chosen"]["auc"]
+                    for r in at_100
+                    if r["region"] == name and r["seed"] < curve_draws
+                ]
+            )
+        )
         for name in targets
     }
     raw: dict[str, dict[int, list[float]]] = {}
