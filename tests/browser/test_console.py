@@ -108,7 +108,7 @@ def test_the_calibration_tour(
     write_points_csv(made, labels, 100, seed=2, n_bad=6)
     open_page(browser, console, "calibrate", region="tour-region")
     upload_labels(page, labels)
-    wait_for_text(page, "6 rows cannot be used, each for this reason")
+    wait_for_text(page, "7 rows cannot be used, each for this reason")
     expect(page.get_by_role("button", name="Download the rejected rows")).to_be_visible()
     run_tour(browser, console, "tour-region", labels)
     wait_for_text(page, "Accuracy, random beside spatially separated")
