@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from geotransfer.console.palettes import OBSERVATIONS, PROBABILITY
@@ -23,6 +24,12 @@ class WorkspaceCatalog:
         self._settings = settings
         self._workspace: Workspace | None = None
 
+        @lru_cache(maxsize=512)
+        def find(_seq: int, region_id: str, layer: str, version: str | None) -> RasterEntry | None:
+            return self._look_up(region_id, layer, version)
+
+        self._find = find
+
     @property
     def folder(self) -> Path:
         """Folder no served raster may lie outside of."""
@@ -35,6 +42,11 @@ class WorkspaceCatalog:
 
     def find_raster(self, region_id: str, layer: str, version: str | None) -> RasterEntry | None:
         """Return a layer of a region's present map, or of the map a version names."""
+        workspace = self._open()
+        # A screen full of map tiles asks for the same layer dozens of times at one state.
+        return self._find(workspace.ledger.count(), region_id, layer, version)
+
+    def _look_up(self, region_id: str, layer: str, version: str | None) -> RasterEntry | None:
         workspace = self._open()
         facts = workspace.ledger.read(RefreshDone, region_id=region_id)
         maps = [r.fact for r in facts if version is None or r.fact.map_id.startswith(version)]
