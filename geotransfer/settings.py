@@ -112,17 +112,34 @@ def read_settings(
     return settings
 
 
+BOUNDS: Mapping[str, tuple[float, float, str]] = {
+    "n_threads": (0, 4096, "0 for one a processor, or a number of threads"),
+    "tile_px": (32, 65536, "at least 32 pixels"),
+    "min_valid": (1, 1000, "at least 1 observation"),
+    "accuracy_target": (0.5, 0.999, "a share from 0.5 to below 1"),
+    "usd_per_cpu_hour": (0, 1e6, "0 or more"),
+    "watt_per_cpu": (0, 1e6, "0 or more"),
+    "lease_s": (0.1, 86400, "0.1 to 86400 seconds"),
+    "port": (1, 65535, "a port from 1 to 65535"),
+    "max_upload_mb": (1, 1e6, "at least 1 megabyte"),
+    "stale_tolerance": (0, 1, "a share from 0 to 1"),
+    "cube_gb": (0, 1e6, "0 or more gigabytes"),
+}
+"""Least and greatest value of each number, and how to say it."""
+
+
 def _check(settings: Settings) -> None:
-    if not 0.5 <= settings.accuracy_target < 1:
-        raise SettingInvalid(
-            f"accuracy_target is {settings.accuracy_target}; give a share from 0.5 to below 1."
-        )
-    if settings.tile_px < 32:
-        raise SettingInvalid(f"tile_px is {settings.tile_px}; give at least 32 pixels.")
+    for name, (low, high, allowed) in BOUNDS.items():
+        value = getattr(settings, name)
+        # Written so that NaN, which is neither below nor above, is refused as well.
+        if not low <= value <= high:
+            raise SettingInvalid(f"{name} is {value}; give {allowed}.")
     if settings.scheduler not in ("threads", "processes") and "://" not in settings.scheduler:
         raise SettingInvalid(
             f"scheduler is {settings.scheduler!r}; give threads, processes or tcp://host:port."
         )
+    if not settings.workspace.strip():
+        raise SettingInvalid("workspace is empty; give a folder.")
 
 
 if {field.name for field in fields(Settings)} != {setting.name for setting in SETTINGS}:
