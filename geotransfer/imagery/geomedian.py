@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,75 +98,75 @@ def compute_geomedian(
         raise ValueError(
             f"dn {dn.shape} must be (time, band, y, x) and valid {valid.shape} its mask."
         )
-    if dn.dtype not in (np.int16, np.uint16, np.float32) or valid.dtype != np.bool_:
+    if (
+        dn.dtype.newbyteorder("=") not in (np.int16, np.uint16, np.float32)
+        or valid.dtype != np.bool_
+    ):
         raise TypeError(f"dn is {dn.dtype}, not int16, uint16 or float32; valid is {valid.dtype}.")
     if not (np.isfinite(scale) and scale > 0 and np.isfinite(offset)):
         raise SceneInvalid(f"Scale {scale} and offset {offset} must be finite and scale positive.")
-    n_times, n_bands, n_rows, n_cols = dn.shape
-    n_pixels = n_rows * n_cols
-    n_deviations = 3 if with_mads else 0
-    planes = np.empty((n_bands + n_deviations, n_pixels), np.float32)
-    counts = np.zeros(n_pixels, np.uint16)
-    if dn.size == 0:
-        planes.fill(np.nan)
-    else:
-        _compile_once()
-        flat = np.require(dn, requirements=["C", "A"]).reshape(-1)
-        whole, real = np.empty(0, np.int16), np.empty(0, np.float32)
-        if dn.dtype == np.float32:
-            real = flat
-        else:
-            whole = flat.view(np.int16)
-        mask = np.ascontiguousarray(valid).reshape(-1).view(np.uint8)
-        spans: SimpleQueue[tuple[int, int]] = SimpleQueue()
-        step = (
-            min(SPAN, -(-n_pixels // (4 * n_threads) // BLOCK) * BLOCK) if n_threads > 1 else SPAN
-        )
-        for first in range(0, n_pixels, step):
-            spans.put((first, min(first + step, n_pixels)))
+    _, n_bands, *shape = dn.shape
+    planes = np.full((n_bands + 3, *shape), np.nan, np.float32)
+    count = np.zeros(shape, np.uint16)
+    if dn.size > 0:
+        wanted = planes if with_mads else planes[:n_bands]
+        _composite(dn, valid, float(scale), float(offset), n_threads, wanted, count)
+    return Composite(planes[:n_bands], planes[-3], planes[-2], planes[-1], count)
 
-        def work(_: int) -> None:
-            f_rows, d_rows = count_rows(n_times, n_bands)
-            f, d = empty_rows(f_rows, np.float32), empty_rows(d_rows, np.float64)
-            copy = np.empty(n_times * n_bands * (BLOCK + 16), np.float32)
+
+def _composite(
+    dn: NDArray[Any],
+    valid: NDArray[np.bool_],
+    scale: float,
+    offset: float,
+    n_threads: int,
+    planes: NDArray[np.float32],
+    count: NDArray[np.uint16],
+) -> None:
+    """Fill ``planes`` and ``count``, span by span."""
+    _compile_once()
+    n_times, n_bands, *_ = dn.shape
+    n_pixels = count.size
+    values = np.require(dn, dn.dtype.newbyteorder("="), ["C", "A"]).reshape(-1)
+    # One signature for every data type: integers in one array, floats in the other, one is empty.
+    nothing = values[:0]
+    whole, real = (nothing, values) if dn.dtype.kind == "f" else (values, nothing)
+    mask = np.require(valid, requirements=["C"]).reshape(-1).view(np.uint8)
+    step = min(SPAN, -(-n_pixels // (4 * n_threads * BLOCK)) * BLOCK) if n_threads > 1 else SPAN
+    starts: SimpleQueue[int] = SimpleQueue()
+    for start in range(0, n_pixels, step):
+        starts.put(start)
+
+    def work() -> None:
+        f_rows, d_rows = count_rows(n_times, n_bands)
+        f, d = empty_rows(f_rows, np.float32), empty_rows(d_rows, np.float64)
+        copy = np.empty(n_times * n_bands * (BLOCK + 16), np.float32)
+        with suppress(Empty):
             while True:
-                try:
-                    first, last = spans.get_nowait()
-                except Empty:
-                    return
+                start = starts.get_nowait()
                 composite_span(
-                    whole,
-                    real,
-                    dn.dtype != np.uint16,
+                    whole.view(np.int16),
+                    real.view(np.float32),
+                    dn.dtype.kind == "i",
                     mask,
-                    first,
-                    last,
+                    start,
+                    min(start + step, n_pixels),
                     np.float32(scale),
                     np.float32(offset / scale),
                     f,
                     d,
                     copy,
-                    planes,
-                    counts,
+                    planes.reshape(-1, n_pixels),
+                    count.reshape(-1),
                 )
 
-        n_workers = min(n_threads, spans.qsize())
-        if n_workers <= 1:
-            work(0)
-        else:
-            with ThreadPoolExecutor(n_workers) as pool:
-                list(pool.map(work, range(n_workers)))
-    planes = planes.reshape(-1, n_rows, n_cols)
-    if not with_mads:
-        nothing = np.full((3, n_rows, n_cols), np.nan, np.float32)
-        planes = np.concatenate([planes, nothing])
-    return Composite(
-        planes[:n_bands],
-        planes[n_bands],
-        planes[n_bands + 1],
-        planes[n_bands + 2],
-        counts.reshape(n_rows, n_cols),
-    )
+    n_workers = min(n_threads, starts.qsize())
+    if n_workers <= 1:
+        work()
+        return
+    with ThreadPoolExecutor(n_workers) as pool:
+        for worker in [pool.submit(work) for _ in range(n_workers)]:
+            worker.result()
 
 
 _compiling = threading.Lock()

@@ -14,34 +14,33 @@ Rows of ``d`` (float64): scratch of the exact solver.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
+from numpy.typing import NDArray
 
-from geotransfer.imagery import geomedian_solvers, lanes
+from geotransfer.imagery import geomedian_deviations, geomedian_solvers, lanes
+from geotransfer.imagery.geomedian_deviations import find_middle, measure_deviations
 from geotransfer.imagery.geomedian_solvers import weigh_exactly, weigh_quickly
 from geotransfer.imagery.lanes import (
     WIDTH,
-    choose,
+    Rows,
+    compiled,
     fma,
-    larger,
     load,
-    magnitude,
     peek,
     poke,
-    root,
-    smaller,
-    spread,
     store,
 )
+
+Numbers = NDArray[np.int64]
 
 HALF = WIDTH // 2
 
 BLOCK = 512
-"""Pixels copied at a time: long enough runs to read, and the copies stay in the second-level cache."""
+"""Pixels copied at a time: long enough runs to read, and the copies stay in the cache."""
 
 WINDOW = 64
 """Pixels ordered by their number of dates at a time: what is read for them stays in the first."""
@@ -58,64 +57,8 @@ def count_rows(n_times: int, n_bands: int) -> tuple[int, int]:
     return queued * (2 * n_bands + 1) + quick, exact
 
 
-@njit
-def _find_middle(f, values, n):  # type: ignore[no-untyped-def]
-    """The median of n rows, which it sorts: Batcher's merge exchange, Knuth's algorithm 5.2.2M."""
-    half = 1
-    while 2 * half < n:
-        half *= 2
-    p = half
-    while p > 0:
-        q, r, step = half, 0, p
-        while True:
-            for i in range(n - step):
-                if i & p == r:
-                    a, b = load(f, values + i), load(f, values + i + step)
-                    store(f, values + i, smaller(a, b))
-                    store(f, values + i + step, larger(a, b))
-            if q == p:
-                break
-            step, q, r = q - p, q // 2, p
-        p //= 2
-    return (load(f, values + (n - 1) // 2) + load(f, values + n // 2)) * 0.5
-
-
-@njit
-def _measure_deviations(f, x, n, n_bands, y, shift, out):  # type: ignore[no-untyped-def]
-    """Median Euclidean, cosine and Bray-Curtis distance of the dates from y, to three rows."""
-    zero, one, above = spread(f, 0.0), spread(f, 1.0), spread(f, shift)
-    euclid, cosine, bray = out + 3, out + 3 + n, out + 3 + 2 * n
-    norm_y = zero
-    for b in range(n_bands):
-        t = load(f, y + b) + above
-        norm_y = fma(t, t, norm_y)
-    norm_y = root(norm_y)
-    for i in range(n):
-        square, norm, apart, together = zero, zero, zero, zero
-        for b in range(n_bands):
-            t, m = load(f, x + i * n_bands + b), load(f, y + b)
-            step = t - m
-            square = fma(step, step, square)
-            apart = apart + magnitude(step)
-            t = t + above
-            norm = fma(t, t, norm)
-            together = together + magnitude(t + (m + above))
-        norm = root(norm)
-        # 1 − cos = (|x−m|² − (|x|−|m|)²) / 2|x||m|, which does not cancel where the angle is small.
-        step = norm - norm_y
-        product = norm * norm_y
-        t = larger(fma(zero - step, step, square), zero) / (product + product)
-        differs = choose(square > 0.0, one, zero)
-        store(f, euclid + i, root(square))
-        store(f, cosine + i, choose(product > 0.0, t, differs))
-        store(f, bray + i, choose(together > 0.0, apart / together, differs))
-    store(f, out, _find_middle(f, euclid, n))
-    store(f, out + 1, _find_middle(f, cosine, n))
-    store(f, out + 2, _find_middle(f, bray, n))
-
-
-@njit
-def _mix_dates(f, x, n, n_bands, w, y):  # type: ignore[no-untyped-def]
+@compiled
+def _mix_dates(f: Rows, x: int, n: int, n_bands: int, w: int, y: int) -> None:
     """The weighted sum of the dates, to the rows ``y``."""
     for b in range(n_bands):
         t = load(f, x + b) * load(f, w)
@@ -124,11 +67,22 @@ def _mix_dates(f, x, n, n_bands, w, y):  # type: ignore[no-untyped-def]
         store(f, y + b, t)
 
 
-@njit
-def _write_group(f, x, n, n_bands, y, pixels, fill, planes, scale, shift):  # type: ignore[no-untyped-def]
+@compiled
+def _write_group(
+    f: Rows,
+    x: int,
+    n: int,
+    n_bands: int,
+    y: int,
+    pixels: Numbers,
+    fill: int,
+    planes: NDArray[np.float32],
+    scale: float,
+    shift: float,
+) -> None:
     """Write the medians in the rows ``y`` and, if there are planes for them, the deviations."""
     if planes.shape[0] > n_bands:
-        _measure_deviations(f, x, n, n_bands, y, shift, y + n_bands)
+        measure_deviations(f, x, n, n_bands, y, shift, y + n_bands)
         store(f, y + n_bands, load(f, y + n_bands) * scale)
     for b in range(n_bands):
         store(f, y + b, (load(f, y + b) + shift) * scale)
@@ -138,16 +92,27 @@ def _write_group(f, x, n, n_bands, y, pixels, fill, planes, scale, shift):  # ty
             poke(plane, peek(pixels, lane), peek(f, (y + k) * WIDTH + lane))
 
 
-@njit
-def _repeat_lane(f, first, n_rows, fill):  # type: ignore[no-untyped-def]
+@compiled
+def _repeat_lane(f: Rows, first: int, n_rows: int, fill: int) -> None:
     """Fill the empty lanes of a group with its first pixel."""
     for row in range(first, first + n_rows):
         for lane in range(fill, WIDTH):
             f[row * WIDTH + lane] = f[row * WIDTH]
 
 
-@njit
-def _solve_left(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift):  # type: ignore[no-untyped-def]
+@compiled
+def _solve_left(
+    f: Rows,
+    d: Rows,
+    n: int,
+    n_times: int,
+    fills: Numbers,
+    pixels: Numbers,
+    planes: NDArray[np.float32],
+    n_bands: int,
+    scale: float,
+    shift: float,
+) -> None:
     """Compute and write the queue of what the quick solver left, half a group at a time."""
     n_queued = n_times * (n_times + 1) // 2
     x = (n_queued + n * (n - 1) // 2) * n_bands
@@ -172,8 +137,19 @@ def _solve_left(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift):
     _write_group(f, x, n, n_bands, y, pixels[1, n], fill, planes, scale, shift)
 
 
-@njit
-def _solve_group(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift):  # type: ignore[no-untyped-def]
+@compiled
+def _solve_group(
+    f: Rows,
+    d: Rows,
+    n: int,
+    n_times: int,
+    fills: Numbers,
+    pixels: Numbers,
+    planes: NDArray[np.float32],
+    n_bands: int,
+    scale: float,
+    shift: float,
+) -> None:
     """Compute and write the queue of ``n`` dates; lanes not certified move to the second queue."""
     n_queued = n_times * (n_times + 1) // 2
     x = n * (n - 1) // 2 * n_bands
@@ -187,7 +163,7 @@ def _solve_group(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift)
     if n_bands == 1:
         for i in range(n):
             store(f, w + i, load(f, x + i))
-        store(f, y, _find_middle(f, w, n))
+        store(f, y, find_middle(f, w, n))
     elif n <= 2:
         for b in range(n_bands):
             store(f, y + b, (load(f, x + b) + load(f, x + (n - 1) * n_bands + b)) * 0.5)
@@ -210,10 +186,20 @@ def _solve_group(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift)
                 _solve_left(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift)
 
 
-@njit
+@compiled
 def _copy_block(
-    whole, real, is_signed, valid, n_pixels, first, size, copy, stride, usable, n_valid
-):  # type: ignore[no-untyped-def]
+    whole: NDArray[np.int16],
+    real: NDArray[np.float32],
+    is_signed: bool,
+    valid: NDArray[np.uint8],
+    n_pixels: int,
+    first: int,
+    size: int,
+    copy: Rows,
+    stride: int,
+    usable: NDArray[np.uint8],
+    n_valid: Numbers,
+) -> None:
     """Copy a block of pixels to float32 rows, one for each date and band, and count valid dates.
 
     Rows of the input are often a power of two apart, where everything read for one pixel would
@@ -249,8 +235,19 @@ def _copy_block(
             n_valid[p] += mask[p]
 
 
-@njit
-def _queue_pixel(f, copy, stride, usable, p, n, n_times, n_bands, lane, dates):  # type: ignore[no-untyped-def]
+@compiled
+def _queue_pixel(
+    f: Rows,
+    copy: Rows,
+    stride: int,
+    usable: NDArray[np.uint8],
+    p: int,
+    n: int,
+    n_times: int,
+    n_bands: int,
+    lane: int,
+    dates: Numbers,
+) -> None:
     """Copy the valid dates of one pixel to its lane of the queue of ``n`` dates."""
     k = 0
     for time in range(n_times):
@@ -269,8 +266,20 @@ def _define_span(sources: int) -> Any:
     # numba looks a cached function up by the time of its own file and by what it closes over; it
     # does not see that a function it calls has changed. Closing over the sources makes it see.
     def composite_span(
-        whole, real, is_signed, valid, first, last, scale, shift, f, d, copy, planes, counts
-    ):  # type: ignore[no-untyped-def]
+        whole: NDArray[np.int16],
+        real: NDArray[np.float32],
+        is_signed: bool,
+        valid: NDArray[np.uint8],
+        first: int,
+        last: int,
+        scale: float,
+        shift: float,
+        f: Rows,
+        d: Rows,
+        copy: Rows,
+        planes: NDArray[np.float32],
+        counts: NDArray[np.uint16],
+    ) -> None:
         sources  # noqa: B018
         n_pixels = counts.size
         n_times = valid.size // n_pixels
@@ -319,20 +328,20 @@ def _define_span(sources: int) -> Any:
                 _solve_left(f, d, n, n_times, fills, pixels, planes, n_bands, scale, shift)
 
     try:
-        return njit(cache=True, nogil=True)(composite_span)
+        return compiled(cache=True, nogil=True)(composite_span)
     except RuntimeError:
         # Nowhere to write a cache: compiled anew by each process.
-        return njit(nogil=True)(composite_span)
+        return compiled(nogil=True)(composite_span)
 
 
 def _read_sources() -> int:
     digest = hashlib.sha256()
-    for module in (lanes, geomedian_solvers):
+    for module in (lanes, geomedian_solvers, geomedian_deviations):
         digest.update(Path(str(module.__file__)).read_bytes())
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-composite_span: Callable[..., None] = _define_span(_read_sources())
+composite_span = _define_span(_read_sources())
 """Composite the pixels from ``first`` to before ``last``; see ``geomedian.compute_geomedian``."""
 
 

@@ -24,42 +24,48 @@ Weiszfeld 1937; Vardi & Zhang 2000, doi 10.1073/pnas.97.4.1423; Walker & Ni 2011
 
 from __future__ import annotations
 
-from numba import njit
+from typing import Any
 
 from geotransfer.imagery.lanes import (
+    Rows,
     bits,
     choose,
+    compiled,
     fma,
     inverse_root,
     larger,
     load,
+    magnitude,
     root,
     smaller,
     spread,
     store,
 )
 
-N_STEPS = 6
+N_STEPS = 9
 """Mixed Weiszfeld steps of the quick solver."""
 
-TOLERANCE = 1e-2
+TOLERANCE = 3e-3
 """Certified error that is good enough, as a share of the dates' harmonic mean distance."""
+
+ROUNDING = 5e-6
+"""Relative error of the weights of the quick solver, from its inverse roots."""
 
 MAX_MIX = 100.0
 """Largest share of the step before in a mixed step."""
 
-NEAREST_SHARE = 1e-1
+NEAREST_SHARE = 1e-2
 """And as a share of the distance of the nearest date, beyond which the bound is not valid."""
 
-MAX_NEWTON_STEPS = 60
+MAX_NEWTON_STEPS = 80
 """Steps of the exact solver; four or five are usual, some thirty the most seen."""
 
 MAX_HALVINGS = 50
 """Halvings of one step before it counts as unable to improve."""
 
 
-@njit
-def _measure(a, x, n, n_bands, dist, total):  # type: ignore[no-untyped-def]
+@compiled
+def _measure(a: Rows, x: int, n: int, n_bands: int, dist: int, total: int) -> None:
     """Squared distances between dates (n × n rows), and each date's summed distance (n rows)."""
     zero = spread(a, 0.0)
     for i in range(n):
@@ -78,8 +84,8 @@ def _measure(a, x, n, n_bands, dist, total):  # type: ignore[no-untyped-def]
         store(a, total + i, above)
 
 
-@njit
-def _multiply(a, dist, n, v, out):  # type: ignore[no-untyped-def]
+@compiled
+def _multiply(a: Rows, dist: int, n: int, v: int, out: int) -> None:
     """Matrix times vector; four rows at a time, so that a loaded element serves four times."""
     zero = spread(a, 0.0)
     i = 0
@@ -105,16 +111,16 @@ def _multiply(a, dist, n, v, out):  # type: ignore[no-untyped-def]
         i += 1
 
 
-@njit
-def _half_dot(a, n, u, v):  # type: ignore[no-untyped-def]
+@compiled
+def _half_dot(a: Rows, n: int, u: int, v: int) -> Any:
     s = spread(a, 0.0)
     for i in range(n):
         s = fma(load(a, u + i), load(a, v + i), s)
     return s * 0.5
 
 
-@njit
-def _pick(a, n, dist, key, sign, row):  # type: ignore[no-untyped-def]
+@compiled
+def _pick(a: Rows, n: int, dist: int, key: int, sign: float, row: int) -> Any:
     """The date with the largest ``sign * key``, its key, and its row of the matrix in ``row``."""
     best, date = load(a, key) * sign, spread(a, 0.0)
     for j in range(n):
@@ -129,8 +135,8 @@ def _pick(a, n, dist, key, sign, row):  # type: ignore[no-untyped-def]
     return date, best * sign
 
 
-@njit
-def _test_medoid(a, n, dist, total, inverse, spare):  # type: ignore[no-untyped-def]
+@compiled
+def _test_medoid(a: Rows, n: int, dist: int, total: int, inverse: int, spare: int) -> Any:
     """Whether the date with the least summed distance, the medoid, is the minimiser (Kuhn 1973).
 
     It is if the sum of unit vectors from it to the others is no longer than the number of dates
@@ -148,12 +154,14 @@ def _test_medoid(a, n, dist, total, inverse, spare):  # type: ignore[no-untyped-
         weight = weight + t
         store(a, inverse + j, t)
     _multiply(a, dist, n, inverse, spare)
-    pull = weight * least - _half_dot(a, n, inverse, spare)
-    return medoid, least, n_equal, root(larger(pull, zero))
+    # What cancels in the difference is known to the precision of its terms: the slack.
+    slack = weight * least
+    pull = slack - _half_dot(a, n, inverse, spare)
+    return medoid, least, n_equal, larger(pull, zero), slack
 
 
-@njit
-def weigh_quickly(f, x, n, n_bands, dist):  # type: ignore[no-untyped-def]
+@compiled
+def weigh_quickly(f: Rows, x: int, n: int, n_bands: int, dist: int) -> Any:
     """Weights of the n dates, left in the rows after ``dist``; returns the lanes not certified."""
     w, total = dist + n * n, dist + n * n + n
     v, r, dr = total + n, total + 2 * n, total + 3 * n
@@ -178,7 +186,7 @@ def weigh_quickly(f, x, n, n_bands, dist):  # type: ignore[no-untyped-def]
         store(f, w + i, load(f, w + i) * s)
     _multiply(f, dist, n, w, v)
     offset = _half_dot(f, n, w, v)
-    s_old, mix = zero, zero
+    s, s_old, top, mix = zero, zero, zero, zero
     for step in range(N_STEPS):
         # t = 1/d, so that g = ts.
         s, top = zero, zero
@@ -191,7 +199,7 @@ def weigh_quickly(f, x, n, n_bands, dist):  # type: ignore[no-untyped-def]
         s = one / s
         _multiply(f, dist, n, t, dt)
         if step == N_STEPS - 1:
-            break
+            break  # The last product is for the certificate.
         re, ee = zero, zero
         for i in range(n):
             a = load(f, t + i) * s - load(f, w + i)
@@ -218,7 +226,7 @@ def weigh_quickly(f, x, n, n_bands, dist):  # type: ignore[no-untyped-def]
         s_old = s
         t, dt, t_old, dt_old = t_old, dt_old, t, dt
     # Certify: the last step g − w over 1 − ‖C‖, against what is good enough. −½rᵀDr = |Σ r_i x_i|²
-    # because the r_i add up to zero.
+    # because the r_i add up to zero; of the other sign it is rounding, and no better for that.
     rr = zero
     for i in range(n):
         g = load(f, t + i) * s
@@ -237,13 +245,16 @@ def weigh_quickly(f, x, n, n_bands, dist):  # type: ignore[no-untyped-def]
             c = square + load(f, dr + j) - load(f, dist + i * n + j)
             a = fma(c * c, load(f, r + j), a)
         norm = fma(a * 0.5, load(f, r + i), fma(g, g, norm))
-    reach = smaller(s * (n * TOLERANCE), one / top * NEAREST_SHARE)
-    reach = reach * larger(one - root(norm), zero)
-    uncertain = ~(rr * -0.5 <= reach * reach)
+    # A step as small as the rounding of the weights certifies nothing.
+    gap = one - root(norm)
+    reach = smaller((gap * TOLERANCE - ROUNDING) * (s * n), gap * NEAREST_SHARE / top)
+    reach = larger(reach, zero)
+    uncertain = ~(magnitude(rr) * 0.5 < reach * reach)
     # Where one date has most of the weight, the minimiser may be that date.
     if bits(uncertain & (top * s > 0.4)) != 0:
-        medoid, _, n_equal, pull = _test_medoid(f, n, dist, total, t, dt)
-        is_medoid = uncertain & (top * s > 0.4) & (pull < n_equal * 0.99999)
+        medoid, _, n_equal, pull, slack = _test_medoid(f, n, dist, total, t, dt)
+        is_medoid = pull + slack * 1e-5 < n_equal * n_equal
+        is_medoid = is_medoid & uncertain & (top * s > 0.4)
         for i in range(n):
             only = choose(medoid == spread(f, i), one, zero)
             store(f, w + i, choose(is_medoid, only, load(f, w + i)))
@@ -251,8 +262,8 @@ def weigh_quickly(f, x, n, n_bands, dist):  # type: ignore[no-untyped-def]
     return bits(uncertain)
 
 
-@njit
-def _weigh_line(d, n, dist, total, middle, place, spare):  # type: ignore[no-untyped-def]
+@compiled
+def _weigh_line(d: Rows, n: int, dist: int, total: int, middle: int, place: int, spare: int) -> Any:
     """Weights of the median along a line; returns the lanes whose dates do lie on one."""
     zero, one = spread(d, 0.0), spread(d, 1.0)
     # The date farthest from all is an end of the line, the date farthest from that one the other.
@@ -276,8 +287,8 @@ def _weigh_line(d, n, dist, total, middle, place, spare):  # type: ignore[no-unt
     return detour <= length * 1e-13
 
 
-@njit
-def _sum_distances(d, n, v, dv, share, offset):  # type: ignore[no-untyped-def]
+@compiled
+def _sum_distances(d: Rows, n: int, v: int, dv: int, share: Any, offset: Any) -> Any:
     """The objective after ``share`` of the step whose product with D is ``dv``."""
     zero = spread(d, 0.0)
     s = zero
@@ -286,8 +297,8 @@ def _sum_distances(d, n, v, dv, share, offset):  # type: ignore[no-untyped-def]
     return s
 
 
-@njit
-def weigh_exactly(d, x, n, n_bands, dist, w):  # type: ignore[no-untyped-def]
+@compiled
+def weigh_exactly(d: Rows, x: int, n: int, n_bands: int, dist: int, w: int) -> None:
     """Improve the weights in ``w`` to the minimiser. Scratch rows follow ``dist``."""
     a = dist + n * n
     v, p, dp, c, r, g = (
@@ -302,8 +313,8 @@ def weigh_exactly(d, x, n, n_bands, dist, w):  # type: ignore[no-untyped-def]
     zero, one = spread(d, 0.0), spread(d, 1.0)
     _measure(d, x, n, n_bands, dist, total)
     on_line = _weigh_line(d, n, dist, total, middle, p, dp)
-    medoid, least, n_equal, pull = _test_medoid(d, n, dist, total, g, dp)
-    is_medoid = pull <= n_equal * (1.0 + 1e-12)
+    medoid, least, n_equal, pull, slack = _test_medoid(d, n, dist, total, g, dp)
+    is_medoid = pull <= n_equal * n_equal + slack * 1e-14
     done = on_line | is_medoid
     # Start from the weights given if they beat the medoid, else from the first step away from it
     # (Vardi & Zhang): every later point is better than any date, so none is met on the way.
@@ -317,7 +328,7 @@ def weigh_exactly(d, x, n, n_bands, dist, w):  # type: ignore[no-untyped-def]
     s = zero
     for i in range(n):
         s = s + load(d, g + i)
-    away = one - n_equal / pull
+    away = one - n_equal / root(pull)
     for i in range(n):
         t = choose(medoid == spread(d, i), one - away, zero) + away * (load(d, g + i) / s)
         store(d, w + i, choose(is_better, load(d, w + i), t))

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 from numpy.typing import DTypeLike, NDArray
@@ -33,7 +33,14 @@ ROW_BYTES = 128
 WIDTH = ROW_BYTES // 4
 """Lanes of a float32 row."""
 
+compiled: Callable[..., Any] = njit
+"""``numba.njit``, whose own annotations do not fit what it returns."""
+
+Rows = NDArray[np.floating[Any]]
+"""An array addressed by row."""
+
 _ALIGN = 64
+_intrinsic: Callable[..., Any] = intrinsic
 _IR_ELEMENTS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 
 
@@ -45,7 +52,7 @@ def empty_rows(n_rows: int, dtype: DTypeLike) -> NDArray[Any]:
     return buffer[first : first + n_rows * ROW_BYTES // size]
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+class Lanes(types.Type):
     """The type of a row of float32 or float64."""
 
     def __init__(self, element: types.Float) -> None:
@@ -59,7 +66,7 @@ class Lanes(types.Type):  # type: ignore[misc]
         return ir.VectorType(_IR_ELEMENTS[self.element], self.width)
 
 
-class LaneMask(types.Type):  # type: ignore[misc]
+class LaneMask(types.Type):
     """The type of a comparison of lanes: one truth value each."""
 
     def __init__(self, width: int) -> None:
@@ -68,15 +75,15 @@ class LaneMask(types.Type):  # type: ignore[misc]
 
 
 @register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Lanes) -> None:
-        super().__init__(manager, fe_type, fe_type.vector)
+        super().__init__(manager, fe_type, fe_type.vector)  # type: ignore[no-untyped-call]
 
 
 @register_model(LaneMask)
-class _LaneMaskModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LaneMaskModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: LaneMask) -> None:
-        super().__init__(manager, fe_type, ir.VectorType(ir.IntType(1), fe_type.width))
+        super().__init__(manager, fe_type, ir.VectorType(ir.IntType(1), fe_type.width))  # type: ignore[no-untyped-call]
 
 
 def _repeat(builder: Any, value: Any, width: int) -> Any:
@@ -97,10 +104,10 @@ def _address(context: Any, builder: Any, signature: Any, args: Any, lanes: Lanes
 def _call(builder: Any, name: str, lanes: Lanes, args: Any) -> Any:
     kind = ir.FunctionType(lanes.vector, [lanes.vector] * len(args))
     symbol = f"llvm.{name}.v{lanes.width}f{lanes.element.bitwidth}"
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)  # type: ignore[no-untyped-call]
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def load(typing_context: Any, array: Any, row: Any) -> Any:
     """Return a row of ``array``."""
     lanes = Lanes(array.dtype)
@@ -111,7 +118,7 @@ def load(typing_context: Any, array: Any, row: Any) -> Any:
     return lanes(array, row), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def store(typing_context: Any, array: Any, row: Any, value: Any) -> Any:
     """Write a row of ``array``."""
 
@@ -123,7 +130,7 @@ def store(typing_context: Any, array: Any, row: Any, value: Any) -> Any:
     return types.void(array, row, value), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def peek(typing_context: Any, array: Any, index: Any) -> Any:
     """Return one element; unlike ``array[index]``, a negative index is not looked for."""
 
@@ -135,7 +142,7 @@ def peek(typing_context: Any, array: Any, index: Any) -> Any:
     return array.dtype(array, index), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def poke(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
     """Write one element, likewise."""
 
@@ -149,7 +156,7 @@ def poke(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
     return types.void(array, index, value), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def spread(typing_context: Any, array: Any, value: Any) -> Any:
     """Return a number in every lane, of the element type of ``array``."""
     lanes = Lanes(array.dtype)
@@ -161,7 +168,7 @@ def spread(typing_context: Any, array: Any, value: Any) -> Any:
     return lanes(array, value), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a·b + c, rounded once."""
 
@@ -171,7 +178,7 @@ def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, b, c), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def root(typing_context: Any, a: Any) -> Any:
     """Return the square root, correctly rounded."""
 
@@ -181,7 +188,7 @@ def root(typing_context: Any, a: Any) -> Any:
     return a(a), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def inverse_root(typing_context: Any, a: Any) -> Any:
     """Return 1/√a within 5e-6 of its value, for float32 and normal positive ``a``.
 
@@ -209,7 +216,7 @@ def inverse_root(typing_context: Any, a: Any) -> Any:
     return a(a), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def magnitude(typing_context: Any, a: Any) -> Any:
     """Return the absolute value."""
 
@@ -219,7 +226,7 @@ def magnitude(typing_context: Any, a: Any) -> Any:
     return a(a), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def smaller(typing_context: Any, a: Any, b: Any) -> Any:
     """Return ``a`` where a < b, else ``b``: a NaN in ``a`` is dropped."""
 
@@ -229,7 +236,7 @@ def smaller(typing_context: Any, a: Any, b: Any) -> Any:
     return a(a, b), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def larger(typing_context: Any, a: Any, b: Any) -> Any:
     """Return ``a`` where a > b, else ``b``: a NaN in ``a`` is dropped."""
 
@@ -239,7 +246,7 @@ def larger(typing_context: Any, a: Any, b: Any) -> Any:
     return a(a, b), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def choose(typing_context: Any, mask: Any, a: Any, b: Any) -> Any:
     """Return ``a`` where the mask holds, else ``b``."""
 
@@ -249,7 +256,7 @@ def choose(typing_context: Any, mask: Any, a: Any, b: Any) -> Any:
     return a(mask, a, b), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def bits(typing_context: Any, mask: Any) -> Any:
     """Return a mask as an integer, lane 0 in the lowest bit; zero where nothing holds."""
 
@@ -262,7 +269,7 @@ def bits(typing_context: Any, mask: Any) -> Any:
 def _define_arithmetic(symbol: Any, emit: Callable[..., Any], *, compares: bool = False) -> None:
     """Let an operator take lanes with lanes, and lanes with a number."""
 
-    @type_callable(symbol)  # type: ignore[misc]
+    @type_callable(symbol)
     def infer(context: Any) -> Any:
         def resolve(a: Any, b: Any) -> Any:
             lanes = a if isinstance(a, Lanes) else b
@@ -285,13 +292,13 @@ def _define_arithmetic(symbol: Any, emit: Callable[..., Any], *, compares: bool 
         return emit(builder, *operands)
 
     for kinds in ((Lanes, Lanes), (Lanes, types.Number), (types.Number, Lanes)):
-        lower_builtin(symbol, *kinds)(lower)
+        lower_builtin(symbol, *kinds)(lower)  # type: ignore[no-untyped-call]
 
 
 def _define_logic(symbol: Any, emit: Callable[..., Any], n_operands: int) -> None:
     """Let an operator take masks."""
 
-    @type_callable(symbol)  # type: ignore[misc]
+    @type_callable(symbol)
     def infer(context: Any) -> Any:
         def resolve_two(a: Any, b: Any) -> Any:
             return a if isinstance(a, LaneMask) and a == b else None
@@ -304,7 +311,7 @@ def _define_logic(symbol: Any, emit: Callable[..., Any], n_operands: int) -> Non
     def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return emit(builder, *args)
 
-    lower_builtin(symbol, *[LaneMask] * n_operands)(lower)
+    lower_builtin(symbol, *[LaneMask] * n_operands)(lower)  # type: ignore[no-untyped-call]
 
 
 def _comparison(sign: str) -> Callable[..., Any]:
