@@ -73,7 +73,8 @@ def difference(a: Array, b: Array) -> Array:
 
 def absolute_difference(a: Array, b: Array) -> Array:
     """Return |a − b|."""
-    return np.abs(a - b)
+    change: Array = np.abs(a - b)
+    return change
 
 
 def maximum(a: Array, b: Array) -> Array:
