@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
 import pyogrio
-from shapely import force_2d, is_valid_reason, make_valid
-from shapely.geometry import mapping
+from shapely import force_2d, is_valid_reason, union_all
+from shapely.errors import GEOSException
+from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
 from geotransfer.core.fact import RegionAdded
@@ -23,6 +27,7 @@ from geotransfer.imagery.areas import measure_area_km2
 from geotransfer.store.workspace import Workspace
 
 MAX_OUTLINE_BYTES = 20 << 20
+SHAPEFILE_MAGIC = b"\x00\x00\x27\x0a"
 
 
 def name_to_id(name: str) -> str:
@@ -35,7 +40,7 @@ def name_to_id(name: str) -> str:
 
 def read_outline(path: Path) -> str:
     """Read an outline file; ``parse_outline`` says what comes back."""
-    if not path.exists():
+    if not path.is_file():
         raise NotFound(f"{path}: there is no such file; check the path.")
     return parse_outline(path.read_bytes(), path.name)
 
@@ -52,32 +57,77 @@ def parse_outline(data: bytes, file_name: str) -> str:
         raise OutlineInvalid(
             f"{file_name}: larger than {MAX_OUTLINE_BYTES >> 20} MB; simplify the outline first."
         )
-    try:
-        frame = gpd.read_file(io.BytesIO(data))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
-        raise OutlineInvalid(
-            f"{file_name}: cannot be read as an outline ({str(error).splitlines()[0]}); give"
-            " GeoJSON, GeoPackage or a zipped Shapefile."
-        ) from error
+    frame = _read_frame(data, file_name)
     if frame.crs is None:
         raise OutlineInvalid(
             f"{file_name}: the outline has no CRS; assign one (a Shapefile needs its .prj)."
         )
     frame = frame.to_crs("EPSG:4326")
-    shapes = [g for g in frame.geometry if g is not None and g.geom_type.endswith("Polygon")]
-    if not shapes:
-        raise OutlineInvalid(f"{file_name}: no polygon in it; draw or export the region's outline.")
-    for number, geometry in enumerate(shapes, start=1):
-        if not geometry.is_valid:
+    return check_outline([g for g in frame.geometry if g is not None], where=file_name)
+
+
+def _read_frame(data: bytes, file_name: str) -> gpd.GeoDataFrame:
+    suffix = _find_format(data)
+    try:
+        if suffix is None:
+            raise ValueError("neither JSON nor a GeoPackage nor a Shapefile")
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / f"outline{suffix}"
+            path.write_bytes(data)
+            return gpd.read_file(path)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        raise OutlineInvalid(
+            f"{file_name}: cannot be read as an outline; give GeoJSON, GeoPackage or a zipped"
+            " Shapefile."
+        ) from error
+
+
+def _find_format(data: bytes) -> str | None:
+    """Tell the format by content: GDAL would also open formats that point at other files."""
+    if data.startswith(b"SQLite format 3\0"):
+        return ".gpkg"
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return ".geojson"
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return None
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        shapes = [n for n in archive.namelist() if n.lower().endswith(".shp")]
+        try:
+            is_shapefile = bool(shapes) and archive.open(shapes[0]).read(4) == SHAPEFILE_MAGIC
+        except (OSError, RuntimeError, zipfile.BadZipFile):
+            return None
+    return ".zip" if is_shapefile else None
+
+
+def parse_geometry(text: str, *, where: str) -> str:
+    """Return a GeoJSON geometry in EPSG:4326, given as text, checked as a file's would be."""
+    try:
+        drawn = shape(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError, GEOSException) as error:
+        raise OutlineInvalid(
+            f"{where}: the outline is not a GeoJSON geometry; draw it, or upload a file."
+        ) from error
+    return check_outline([drawn], where=where)
+
+
+def check_outline(geometries: Sequence[BaseGeometry], *, where: str) -> str:
+    """Return the polygons as one canonical GeoJSON geometry: valid, and on the globe.
+
+    Raises
+    ------
+    OutlineInvalid
+        There is no polygon, one crosses itself, or coordinates are no degrees.
+    """
+    polygons = [g for g in geometries if g.geom_type.endswith("Polygon") and not g.is_empty]
+    if not polygons:
+        raise OutlineInvalid(f"{where}: no polygon in it; draw or export the region's outline.")
+    for number, polygon in enumerate(polygons, start=1):
+        if not polygon.is_valid:
             raise OutlineInvalid(
-                f"{file_name}: polygon {number} is not valid ({is_valid_reason(geometry)}); repair"
-                " it (QGIS: Fix geometries)."
+                f"{where}: polygon {number} is not valid ({is_valid_reason(polygon)}); repair it"
+                " (QGIS: Fix geometries)."
             )
-    return check_outline(make_valid(gpd.GeoSeries(shapes).union_all()), where=file_name)
-
-
-def check_outline(geometry: BaseGeometry, *, where: str) -> str:
-    """Return an outline as canonical GeoJSON once it is known to lie on the globe."""
+    geometry = union_all(polygons)
     west, south, east, north = geometry.bounds
     if west < -180 or east > 180 or south < -90 or north > 90:
         raise OutlineInvalid(
@@ -110,9 +160,10 @@ def add_region(
         raise InputError(
             f"region {chosen!r} exists already; choose another name, or add scenes to it."
         )
-    geometry = outline if isinstance(outline, str) else read_outline(outline)
-    if not isinstance(json.loads(geometry), dict):
-        raise OutlineInvalid(f"region {chosen!r}: the outline is not a GeoJSON geometry.")
+    if isinstance(outline, str):
+        geometry = parse_geometry(outline, where=f"region {chosen!r}")
+    else:
+        geometry = read_outline(outline)
     region = Region(
         region_id=chosen,
         name=name,
