@@ -80,8 +80,18 @@ def _download(url: str, part: Path) -> None:
             # A source that does not know ranges sends everything again.
             mode = "ab" if answer.status == 206 else "wb"
             with part.open(mode) as file:
+                before = file.tell() if mode == "ab" else 0
                 shutil.copyfileobj(answer, file, CHUNK_BYTES)
+                came = file.tell() - before
+            # A connection that ends early ends quietly: only the promised length tells.
+            promised = int(answer.headers.get("Content-Length", came))
+        if came < promised:
+            raise NotFound(
+                f"{url} broke off after {came} of {promised} bytes; run the command again, it goes"
+                " on where it stopped."
+            )
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 416:
             return
         raise NotFound(f"{url} answered {error.code}; try again later.") from error
