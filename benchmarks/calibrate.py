@@ -86,6 +86,7 @@ def main() -> None:
         names=SPATIAL,
         state=arguments.state,
         threads=arguments.threads,
+        is_quick=arguments.quick,
     )
     targets = {name: t for name, t in targets.items() if t.table.xy_km is not None}
     state = State(arguments.state, "runs", hash_product())

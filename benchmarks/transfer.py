@@ -289,6 +289,7 @@ def main() -> None:
         names=with_position,
         state=arguments.state,
         threads=arguments.threads,
+        is_quick=arguments.quick,
     )
     arms: dict[str, Any] = {}
     missing = "no target region has coordinates"
