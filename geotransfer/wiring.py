@@ -58,6 +58,12 @@ def _run_evaluate(workspace: Workspace, command: Command, progress: Progress, ac
     return evaluate_region(workspace, str(command.region_id), actor=actor, progress=progress)
 
 
+def _run_rehearse(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.rehearse import rehearse
+
+    return rehearse(workspace, str(command.region_id), actor=actor, progress=progress)
+
+
 def _run_fine_tune(
     workspace: Workspace, command: Command, progress: Progress, actor: str
 ) -> object:
@@ -80,6 +86,7 @@ VERBS: Mapping[str, Verb] = {
     "add-scenes": _run_add_scenes,
     "evaluate": _run_evaluate,
     "fine-tune": _run_fine_tune,
+    "rehearse": _run_rehearse,
 }
 """Work that is a job, by its verb."""
 
@@ -138,6 +145,16 @@ class Heartbeat:
             raise JobCancelled("cancelled; what was finished is kept and used next time.")
 
 
+def explain_missing_library(error: BaseException) -> str | None:
+    """Return the sentence for a system library that must be installed by hand; else None."""
+    if isinstance(error, OSError | ImportError) and "libgomp" in str(error):
+        return (
+            "the system library libgomp.so.1 is missing, which LightGBM needs; install it with"
+            " `apt-get install libgomp1` (Debian, Ubuntu) and try again."
+        )
+    return None
+
+
 def run_job(workspace: Workspace, job: Job, worker_id: str) -> None:
     """Run a claimed job to its end; a failure becomes the job's own sentence."""
     verb = VERBS.get(job.command.verb)
@@ -156,6 +173,9 @@ def run_job(workspace: Workspace, job: Job, worker_id: str) -> None:
     except GeoTransferError as error:
         workspace.jobs.fail(job.job_id, worker_id, str(error))
     except Exception as error:
+        if (missing := explain_missing_library(error)) is not None:
+            workspace.jobs.fail(job.job_id, worker_id, missing)
+            return
         # A defect of ours: the person sees that it is one, the worker's own log shows where.
         workspace.jobs.fail(
             job.job_id,

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(labels_app, name="labels")
     app.command("fine-tune")(fine_tune)
     app.command("verdict")(verdict)
+    app.command("rehearse")(rehearse)
     app.command("promote")(promote)
     app.command("rollback")(roll_back)
     app.command("history")(history)
@@ -235,6 +236,17 @@ def fine_tune(
     check_job(job)
     model_id = None if job.result is None else job.result.get("model_id")
     _show_verdict(session, workspace, region, None if model_id is None else str(model_id))
+
+
+@explain_errors
+def rehearse(context: typer.Context, region: str, here: Here = False) -> None:
+    """Recompute a reference region's rehearsal from the real tables."""
+    session = find_session(context)
+    job = run_command(
+        session.open(), Command(verb="rehearse", region_id=region, arguments={}), here=here
+    )
+    check_job(job)
+    session.output.show(job.result, f"rehearsed {region}; the page shows the curves")
 
 
 @explain_errors

@@ -9,8 +9,9 @@ import typer
 
 from geotransfer import __version__
 from geotransfer.cli import calibrate, regions, serving, training, work
-from geotransfer.cli.context import EXIT_INPUT, make_session
+from geotransfer.cli.context import EXIT_FAILED, EXIT_INPUT, make_session
 from geotransfer.errors import InputError
+from geotransfer.wiring import explain_missing_library
 
 app = typer.Typer(
     name="geotransfer",
@@ -60,11 +61,9 @@ def main() -> None:
     """Run the command line; explain a missing system library instead of a traceback."""
     try:
         app()
-    except OSError as error:
-        if "libgomp" not in str(error):
+    except (OSError, ImportError) as error:
+        told = explain_missing_library(error)
+        if told is None:
             raise
-        sys.stderr.write(
-            "error: the system library libgomp.so.1 is missing, which LightGBM needs;"
-            " install it with `apt-get install libgomp1` (Debian, Ubuntu) and try again.\n"
-        )
-        raise SystemExit(1) from None
+        sys.stderr.write(f"error: {told}\n")
+        raise SystemExit(EXIT_FAILED) from None

@@ -25,7 +25,7 @@ def show_previews(view: RegionView) -> None:
     if view.region.kind is RegionKind.TABLE:
         st.info(
             "This region is a table of reference samples; it has no imagery, so there is no map."
-            " Add a region with scenes to make one."
+            " What fine-tuning would bring here is rehearsed under *Rehearsal*."
         )
         return
     if view.refresh is None:

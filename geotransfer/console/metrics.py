@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from geotransfer.console.palettes import (
     ACCURACY,
+    COMPUTED,
     COST,
     GAIN,
     MISSING_COLOR,
@@ -15,6 +17,9 @@ from geotransfer.console.palettes import (
     fit_scale,
 )
 from geotransfer.workflows.views import RegionView
+
+SECONDS_AN_HOUR = 3600
+SECONDS_A_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,28 @@ def _show_reach(view: RegionView) -> str:
     if view.reach is None:
         return "not measured"
     return f"{view.reach.value:.0%} ({view.reach.low:.0%}–{view.reach.high:.0%})"
+
+
+def _read_day(view: RegionView) -> float | None:
+    if view.refreshed_at is None:
+        return None
+    return datetime.fromisoformat(view.refreshed_at).timestamp() / SECONDS_A_DAY
+
+
+def _show_age(view: RegionView) -> str:
+    if view.refreshed_at is None:
+        return "needs imagery" if not view.n_scenes else "never"
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(view.refreshed_at)).total_seconds()
+    return f"{format_age(age_s)} ago"
+
+
+def format_age(age_s: float) -> str:
+    """Return an age as people say it: minutes, hours or days."""
+    if age_s < SECONDS_AN_HOUR:
+        return f"{age_s / 60:.0f} min"
+    if age_s < 2 * SECONDS_A_DAY:
+        return f"{age_s / SECONDS_AN_HOUR:.0f} h"
+    return f"{age_s / SECONDS_A_DAY:.0f} days"
 
 
 METRICS: tuple[Metric, ...] = (
@@ -86,6 +113,17 @@ METRICS: tuple[Metric, ...] = (
         is_share=False,
         is_fitted=True,
         explanation="Measured CPU time of every run that computed something, over its area.",
+    ),
+    Metric(
+        key="age",
+        title="Last refresh",
+        unit="day the map was last brought up to date (UTC)",
+        scale=COMPUTED,
+        read=_read_day,
+        show=_show_age,
+        is_share=False,
+        is_fitted=True,
+        explanation="When a refresh last looked at every tile, whether or not it computed any.",
     ),
     Metric(
         key="gain",

@@ -142,7 +142,8 @@ def _show_strategies(verdict: Verdict) -> None:
         )
 
 
-def _name_strategy(strategy: str) -> str:
+def name_strategy(strategy: str) -> str:
+    """Return a strategy as people call it."""
     return STRATEGY_NAMES.get(strategy, strategy.replace("_", " "))
 
 

@@ -17,10 +17,9 @@ from shapely import make_valid
 from shapely.geometry import MultiPolygon, Polygon, mapping, shape
 from shapely.ops import unary_union
 
-from geotransfer.core.budget import BudgetCurve, RehearsedRegion
+from geotransfer.core.budget import RehearsedRegion
 from geotransfer.core.cost import RunCost
-from geotransfer.core.estimate import Estimate
-from geotransfer.core.fact import RegionEvaluated, RehearsalMade
+from geotransfer.core.fact import RegionEvaluated
 from geotransfer.core.identity import canonical_json, hash_bytes, to_plain
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.model import ModelVersion
@@ -33,12 +32,13 @@ from geotransfer.store.shipped import BASELINE, BASELINE_CARD, PROTOTYPES, REGIO
 from geotransfer.transfer.baseline import train_baseline
 from geotransfer.transfer.model import Model
 from geotransfer.transfer.model_file import dump_model
-from geotransfer.transfer.rehearsal import ARMS, LeftOut, rehearse_region, train_left_out
+from geotransfer.transfer.rehearsal import LeftOut, rehearse_region, train_left_out
 from geotransfer.transfer.samples import Samples, aggregate_prototypes, concatenate_samples
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.reach import ConfidenceRows, find_cutoff_for, measure_table_reach
+from geotransfer.workflows.rehearsal_report import summarize_rehearsal
 from geotransfer.workflows.source import write_samples
-from geotransfer.workflows.train import make_baseline_lineage, read_tables
+from geotransfer.workflows.train import make_baseline_lineage, read_rain, read_tables
 
 ATTRIBUTION = (
     "Derived from the Digital Earth Africa cropland reference data 2019, © Digital Earth Africa"
@@ -86,7 +86,7 @@ def ship_data(
             out.model,
             tables[name],
             prototypes.take(np.flatnonzero(prototypes.region_ids != name)),
-            rain_mm=_read_rain(tables_folder / name),
+            rain_mm=read_rain(tables_folder / name),
             n_draws=N_DRAWS,
             seed=SEED,
         )
@@ -100,14 +100,6 @@ def ship_data(
         write_bytes(folder / name, data)
     progress(100, 100, "written")
     return Shipped(files=tuple((name, hash_bytes(d)) for name, d in sorted(documents.items())))
-
-
-def _read_rain(folder: Path) -> NDArray[np.float64]:
-    """Rain climatology of each row, shape (n, 2), mm per half-year."""
-    with (folder / "training_data.txt").open(encoding="utf-8") as file:
-        names = file.readline().removeprefix("#").split()
-        columns = [names.index("rain_S1"), names.index("rain_S2")]
-        return np.loadtxt(file, usecols=columns)
 
 
 def make_card(model: Model, source: Samples, data: bytes) -> bytes:
@@ -176,7 +168,9 @@ def make_regions_document(
                 "evaluations": [to_plain(fact)],
                 "confidence": to_plain(rows[name]),
                 "budget": to_plain(rehearsed[name]),
-                "rehearsal": make_rehearsal(name, rehearsed[name]),
+                "rehearsal": to_plain(
+                    summarize_rehearsal(rehearsed[name], report_id="", n_labels=REHEARSED_LABELS)
+                ),
             }
         )
     document = {"attribution": ATTRIBUTION, "target": TARGET, "seed": SEED, "regions": entries}
@@ -187,47 +181,6 @@ def _judge(out: LeftOut, table: Samples) -> tuple[NDArray[np.float64], NDArray[n
     known = np.isfinite(out.probability[0])
     codes = np.asarray(CROPLAND.codes)[out.probability[:, known].argmax(axis=0)]
     return out.probability[:, known].max(axis=0).astype(np.float64), codes == table.classes[known]
-
-
-def make_rehearsal(name: str, rehearsed: RehearsedRegion) -> dict[str, object] | None:
-    """Return the headline of a rehearsal: labels spread among the held-out cells."""
-    curve = _find_interspersed(rehearsed.curves)
-    if curve is None:
-        return None
-    default, _, regional_only = ARMS
-    chosen = curve.find_point(default.name, REHEARSED_LABELS)
-    regional = curve.find_point(regional_only.name, REHEARSED_LABELS)
-    if chosen is None:
-        return None
-    over_regional = chosen.gain
-    if regional is not None:
-        value = chosen.auc.value - regional.auc.value
-        half = float(np.hypot(_half(chosen.auc), _half(regional.auc)))
-        over_regional = Estimate(
-            value=value,
-            low=value - half,
-            high=value + half,
-            method="difference of means",
-            n=chosen.auc.n,
-        )
-    fact = RehearsalMade(
-        region_id=name,
-        report_id="",
-        gain=chosen.gain,
-        gain_over_regional=over_regional,
-        n_labels=REHEARSED_LABELS,
-        metric=f"AUC, {curve.separation}",
-    )
-    plain: dict[str, object] = to_plain(fact)
-    return plain
-
-
-def _half(estimate: Estimate) -> float:
-    return (estimate.high - estimate.low) / 2
-
-
-def _find_interspersed(curves: tuple[BudgetCurve, ...]) -> BudgetCurve | None:
-    return next((c for c in curves if "cells" in c.separation), curves[0] if curves else None)
 
 
 def read_region(folder: Path) -> Region:

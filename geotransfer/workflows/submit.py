@@ -35,6 +35,11 @@ def submit_fine_tune(
     )
 
 
+def submit_rehearse(workspace: Workspace, region_id: str, *, by: str) -> Job:
+    """Queue a rehearsal in a reference region; it needs the real tables."""
+    return workspace.jobs.submit(Command(verb="rehearse", region_id=region_id, arguments={}), by=by)
+
+
 def submit_demo(workspace: Workspace, *, by: str) -> Job:
     """Queue the download and first map of the real example region."""
     return workspace.jobs.submit(Command(verb="demo", region_id="bouconne", arguments={}), by=by)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geotransfer.change.keys import list_library_versions
 from geotransfer.core.cost import RunCost
 from geotransfer.core.legend import CROPLAND
@@ -36,6 +39,14 @@ def read_tables(folder: Path, spec: FeatureSpec) -> dict[str, Samples]:
             f"{folder}: no table found; give a folder that holds <region>/training_data.txt."
         )
     return tables
+
+
+def read_rain(folder: Path) -> NDArray[np.float64]:
+    """Rain climatology of each row, shape (n, 2), mm per half-year."""
+    with (folder / "training_data.txt").open(encoding="utf-8") as file:
+        names = file.readline().removeprefix("#").split()
+        columns = [names.index("rain_S1"), names.index("rain_S2")]
+        return np.loadtxt(file, usecols=columns)
 
 
 def make_baseline_lineage(source: Samples, *, seed: int, cost: RunCost) -> Lineage:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from geotransfer.core.budget import RehearsedRegion
 from geotransfer.core.cost import Rates, RunCost
+from geotransfer.core.decode import from_plain
 from geotransfer.core.estimate import Estimate, Evaluation
 from geotransfer.core.fact import (
     FineTuneDone,
@@ -285,6 +287,14 @@ def list_refresh_rows(workspace: Workspace, region_id: str) -> list[dict[str, ob
         }
         for recorded in reversed(workspace.ledger.read(RefreshDone, region_id=region_id))
     ]
+
+
+def find_rehearsal(workspace: Workspace, region_id: str) -> RehearsedRegion | None:
+    """Return a reference region's newest budget curves, or None."""
+    fact = workspace.ledger.read_last(RehearsalMade, region_id=region_id)
+    if fact is None:
+        return None
+    return from_plain(RehearsedRegion, json.loads(workspace.blobs.get(fact.report_id)))
 
 
 def describe_fact(fact: object) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from geotransfer.console.evaluation_panel import show_evaluation
 from geotransfer.console.map_panel import show_previews
+from geotransfer.console.rehearsal_panel import show_rehearsal
 from geotransfer.console.state import (
     explain_errors,
     find_actor,
@@ -43,6 +44,15 @@ def show() -> None:
     show_running_jobs(workspace, region_id)
     _show_actions(workspace, view)
     _show_figures(view)
+    if view.region.kind is RegionKind.TABLE:
+        accuracy, rehearsal, history = st.tabs(["Accuracy", "Rehearsal", "History"])
+        with accuracy:
+            show_evaluation(view)
+        with rehearsal:
+            show_rehearsal(workspace, view)
+        with history:
+            _show_history(workspace, region_id)
+        return
     overview, accuracy, runs, history = st.tabs(["Map", "Accuracy", "Runs and cost", "History"])
     with overview:
         show_previews(view)

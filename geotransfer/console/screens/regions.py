@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from geotransfer.console.metrics import METRICS, Metric, find_metric, make_legend_html
+from geotransfer.console.metrics import (
+    METRICS,
+    Metric,
+    find_metric,
+    format_age,
+    make_legend_html,
+)
 from geotransfer.console.region_layers import KIND_LABELS, LAYER_IDS, make_deck
 from geotransfer.console.state import find_workspace, load_views, remember_region, show_notice
 from geotransfer.console.waiting import show_running_jobs
@@ -126,7 +133,10 @@ def _name_model(view: RegionView) -> str:
         return "leave-one-region-out"
     if view.serving is None:
         return "–"
-    return view.serving.name
+    if view.serving_since is None:
+        return view.serving.name
+    since = datetime.fromisoformat(view.serving_since)
+    return f"{view.serving.name}, for {format_age((datetime.now(UTC) - since).total_seconds())}"
 
 
 def _show_choice(view: RegionView) -> None:
