@@ -15,15 +15,18 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 from scipy.ndimage import binary_dilation
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from geotransfer.core.spec import BANDS, MADS, S2_SEMIANNUAL, SEASONS
 from geotransfer.imagery.features import derive_table, evaluate_column
 from geotransfer.imagery.geomedian import compute_geomedian
+from geotransfer.store.shipped import BASELINE, locate_shipped
 from geotransfer.testing.ground import Ground, simulate_scene_arrays
 from geotransfer.testing.placement import spread_dates
 from geotransfer.testing.statistics import load_statistics
 from geotransfer.testing.world import SimulatedRegion, build_world
+from geotransfer.transfer.model_file import load_model
+from geotransfer.workflows.prepare import WORLD_LIKES, WORLD_SEED, WORLD_SHIFT
 
 THRESHOLD = 0.10
 SHIFTS = (0.0, 1.0, 1.5)
@@ -127,6 +130,25 @@ def measure_worlds(
     return found
 
 
+def measure_shipped_model() -> dict[str, Any]:
+    """Return how the shipped model ranks the pixels of the default workspace's target."""
+    world = build_world(WORLD_LIKES, WORLD_SHIFT, WORLD_SEED, folder=Path("simulated"))
+    (region,) = world.targets
+    measured = composite_measured(region.ground, spread_dates(region.start.year, N_SCENES))
+    model = load_model(locate_shipped(BASELINE).read_bytes())
+    crop = model.predict(measured.reshape(len(measured), -1))[1]
+    truth = region.ground.find_truth(dt.date(region.start.year, 12, 31)).ravel()
+    is_known = np.isfinite(crop)
+    return {
+        "likes": list(WORLD_LIKES),
+        "shift": WORLD_SHIFT,
+        "seed": WORLD_SEED,
+        "auc": float(roc_auc_score(truth[is_known], crop[is_known])),
+        "balanced_accuracy": float(balanced_accuracy_score(truth[is_known], crop[is_known] > 0.5)),
+        "known_share": float(is_known.mean()),
+    }
+
+
 def score(model: lgb.Booster, rows: Rows) -> float:
     """Return balanced accuracy of a model on some rows."""
     crop = np.asarray(model.predict(rows.features)) > 0.5
@@ -160,6 +182,7 @@ def measure_world_gap(quick: bool) -> dict[str, Any]:
                 for (likes, seed), f in zip(worlds, found, strict=True)
             ],
         }
+    arms["shipped_model_on_default_target"] = measure_shipped_model()
     figure_arm = arms[f"shift_{FIGURE_SHIFT:g}"]
     figure = {
         "id": "world_gap",
@@ -188,7 +211,8 @@ def main() -> None:
     for figure in result["figures"]:
         print(f"{figure['id']}: {figure['value']:.3f} ({figure['note']})")
     for name, arm in result["arms"].items():
-        print(f"{name}: loss {arm['loss']:.3f}, {arm['loss_min']:.3f} to {arm['loss_max']:.3f}")
+        numbers = {k: round(v, 3) for k, v in arm.items() if isinstance(v, float)}
+        print(f"{name}: {numbers}")
 
 
 if __name__ == "__main__":

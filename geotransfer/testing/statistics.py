@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from geotransfer.core.legend import CROPLAND
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.errors import NotFound, TableInvalid
 from geotransfer.store.atomic import write_bytes
+from geotransfer.store.shipped import FOLDER
 from geotransfer.transfer.samples import read_reference_table
 
 Float64 = NDArray[np.float64]
@@ -45,7 +45,7 @@ SIGNIFICANT_DIGITS = 5
 
 VARIANCE_FLOOR = 1e-5
 
-STATISTICS_PATH = Path(__file__).resolve().parents[2] / "data" / "simulation_statistics.json"
+STATISTICS_PATH = FOLDER / "simulation_statistics.json"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -189,6 +189,7 @@ def format_statistics(data: Mapping[str, Any]) -> str:
     return re.sub(r"\[[^\[\]{}]*\]", lambda m: " ".join(m.group().split()), text) + "\n"
 
 
-if __name__ == "__main__":
-    # python -m geotransfer.testing.statistics FOLDER_OF_TABLES
-    write_bytes(STATISTICS_PATH, format_statistics(derive_statistics(Path(sys.argv[1]))).encode())
+def write_statistics(tables: Path, path: Path = STATISTICS_PATH) -> None:
+    """Derive the statistics from a folder of reference tables and write the shipped file."""
+    write_bytes(path, format_statistics(derive_statistics(tables)).encode())
+    path.chmod(0o644)

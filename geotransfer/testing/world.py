@@ -42,11 +42,6 @@ __all__ = [
 WORLD_FORMAT = 1
 MIN_SIZE_PX = 32
 
-DEMO_REGIONS = ("eastern", "western")
-DEMO_SHIFT = 1.5
-"""A world to show: the shipped model is neither good nor useless on its target, and a hundred
-labels help there; at shift 1 they hardly do (docs/decisions/0011)."""
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class World:

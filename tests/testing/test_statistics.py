@@ -20,6 +20,7 @@ from geotransfer.testing.statistics import (
     format_statistics,
     load_statistics,
     parse_statistics,
+    write_statistics,
 )
 
 
@@ -102,3 +103,12 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
 def test_a_class_with_too_few_samples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableInvalid, match="too few for a covariance"):
         derive_statistics(make_tables(tmp_path, n=30))
+
+
+def test_writing_gives_the_same_bytes_again(tmp_path: Path) -> None:
+    tables = make_tables(tmp_path / "tables")
+    paths = [tmp_path / "first.json", tmp_path / "second.json"]
+    for path in paths:
+        write_statistics(tables, path)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert parse_statistics(json.loads(paths[0].read_text()))["somewhere"].name == "somewhere"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import itertools
 import json
@@ -15,7 +16,7 @@ import rio_cogeo
 from shapely.geometry import shape
 
 from geotransfer.core.spec import BANDS
-from geotransfer.errors import InputError, NotFound
+from geotransfer.errors import DiskFull, InputError, NotFound
 from geotransfer.imagery.catalog import check_bands, read_catalog
 from geotransfer.testing import (
     Republish,
@@ -276,6 +277,24 @@ def test_a_date_is_not_taken_twice(world: World) -> None:
         add_scene(region, region.dates[0])
     with pytest.raises(InputError, match="no scene of 2021-05-05"):
         add_scene(region, dt.date(2021, 5, 5), republish=Republish.METADATA)
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Path.write_bytes
+
+    def fill_disk(path: Path, data: bytes) -> int:
+        if len(list(tmp_path.rglob("*.tif"))) > 12:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_disk)
+    with pytest.raises(DiskFull, match="no space left"):
+        make_small(tmp_path)
+    assert not list(tmp_path.rglob("items.json"))
+    assert not list(tmp_path.rglob(".part-*"))
+    assert not (tmp_path / "world.json").exists()
 
 
 def test_no_world_in_a_folder(tmp_path: Path) -> None:
