@@ -170,8 +170,11 @@ def _show_rejected(checked: object) -> None:
 @explain_errors
 def list_labels(context: typer.Context, region: str) -> None:
     """List a region's uploads."""
+    from geotransfer.workflows.regions import find_region
+
     session = find_session(context)
     workspace = session.open()
+    find_region(workspace, region)
     facts = workspace.ledger.read(LabelsAdded, region_id=region)
     rows = [
         {

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 @explain_errors
 def serve(
     context: typer.Context,
-    port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the console.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     n_workers: Annotated[int, typer.Option("--workers", min=0, help="Workers beside it.")] = 1,
 ) -> None:

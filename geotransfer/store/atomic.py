@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from geotransfer.errors import DiskFull, StoreError
 
@@ -21,9 +22,12 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     DiskFull
         No space was left. Whatever was half written is removed first.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-    os.close(handle)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
+        os.close(handle)
+    except OSError as error:
+        raise_store_error(error, path)
     temporary = Path(name)
     try:
         yield temporary
@@ -50,7 +54,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def raise_store_error(error: OSError, path: Path) -> None:
+def raise_store_error(error: OSError, path: Path) -> NoReturn:
     """Turn an operating system's error into a sentence with the remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise DiskFull(

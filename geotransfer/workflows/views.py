@@ -92,10 +92,14 @@ def list_region_views(workspace: Workspace) -> list[RegionView]:
 
 def find_region_view(workspace: Workspace, region_id: str) -> RegionView:
     """Return the view of one region."""
+    return make_region_view(workspace, _find_added(workspace, region_id))
+
+
+def _find_added(workspace: Workspace, region_id: str) -> Region:
     fact = workspace.ledger.read_last(RegionAdded, region_id=region_id)
     if fact is None:
-        raise NotFound(f"there is no region {region_id!r}; choose one from the list.")
-    return make_region_view(workspace, fact.region)
+        raise NotFound(f"there is no region {region_id!r}; `geotransfer regions list` shows them.")
+    return fact.region
 
 
 def make_region_view(workspace: Workspace, region: Region) -> RegionView:
@@ -226,7 +230,14 @@ class HistoryEntry:
 
 
 def list_history(workspace: Workspace, region_id: str) -> list[HistoryEntry]:
-    """Return what happened to a region, newest first."""
+    """Return what happened to a region, newest first.
+
+    Raises
+    ------
+    NotFound
+        There is no such region.
+    """
+    _find_added(workspace, region_id)
     entries = [
         HistoryEntry(
             at=recorded.at,
@@ -255,8 +266,7 @@ class StateAt:
 def find_state_at(workspace: Workspace, region_id: str, moment: datetime) -> StateAt:
     """Answer what served a region at a time: replays only the facts up to then."""
     ledger = workspace.ledger
-    if ledger.read_last(RegionAdded, region_id=region_id) is None:
-        raise NotFound(f"there is no region {region_id!r}; choose one from the list.")
+    _find_added(workspace, region_id)
     champion = find_champion(workspace, region_id, until=moment)
     done = ledger.read_last(RefreshDone, region_id=region_id, until=moment)
     evaluations = ledger.read(RegionEvaluated, region_id=region_id, until=moment)
