@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -20,6 +21,8 @@ Arguments = Mapping[str, Any]
 Verb = Callable[[Workspace, Command, Progress, str], object]
 
 REPORT_EVERY_S = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 def _run_prepare(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
@@ -174,6 +177,7 @@ def run_job(workspace: Workspace, job: Job, worker_id: str) -> None:
         workspace.jobs.fail(job.job_id, worker_id, str(error))
     except Exception as error:
         if (missing := explain_missing_library(error)) is not None:
+            logger.error("job %s (%s): %s", job.job_id, job.command.verb, missing)
             workspace.jobs.fail(job.job_id, worker_id, missing)
             return
         # A defect of ours: the person sees that it is one, the worker's own log shows where.
