@@ -22,6 +22,7 @@ _HOMES = {
     "fine_tune_region": "geotransfer.workflows.fine_tune",
     "list_history": "geotransfer.workflows.views",
     "list_region_views": "geotransfer.workflows.views",
+    "open_cube": "geotransfer.workflows.cube",
     "open_workspace": "geotransfer.store.workspace",
     "plan_region": "geotransfer.workflows.refresh",
     "prepare_workspace": "geotransfer.workflows.prepare",

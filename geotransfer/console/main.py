@@ -6,6 +6,7 @@ import streamlit as st
 
 from geotransfer.console.icon import draw_icon
 from geotransfer.console.screens import calibrate, cost, explore, jobs, new_region, region, regions
+from geotransfer.console.state import explain_errors
 
 # A picture of our own: icons by name would be fetched from another host.
 st.set_page_config(page_title="GeoTransfer", page_icon=draw_icon(), layout="wide")
@@ -37,4 +38,6 @@ st.html("<style>.stMainBlockContainer{padding-top:2.6rem;padding-bottom:3rem}</s
 st.session_state["pages"] = PAGES
 with st.sidebar:
     st.text_input("Your name, for the history", key="actor", placeholder="analyst")
-st.navigation({g: [PAGES[n] for n in names] for g, names in GROUPS.items()}).run()
+page = st.navigation({g: [PAGES[n] for n in names] for g, names in GROUPS.items()})
+with explain_errors():
+    page.run()

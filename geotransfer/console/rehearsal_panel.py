@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -52,27 +53,37 @@ def _show_curve(curve: BudgetCurve) -> None:
             for point in curve.points
         ]
     )
-    left, right = st.columns([3, 2], gap="medium")
     names = [name_strategy(strategy) for strategy in curve.list_strategies()]
-    left.line_chart(
-        frame.pivot(index="labels", columns="model", values="AUC")[names],
-        x_label="labels of the region",
-        y_label="AUC",
-        color=list(COLORS[: len(names)]),
-        height=260,
+    lines = (
+        alt.Chart(frame)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("labels:Q", scale=alt.Scale(type="log"), title="labels of the region"),
+            y=alt.Y("AUC:Q", scale=alt.Scale(zero=False), title="AUC on rows held out"),
+            color=alt.Color(
+                "model:N",
+                sort=names,
+                scale=alt.Scale(domain=names, range=list(COLORS[: len(names)])),
+                legend=alt.Legend(orient="bottom", title=None, labelLimit=260, columns=2),
+            ),
+            tooltip=["model", "labels", alt.Tooltip("AUC:Q", format=".3f")],
+        )
+        .properties(height=300)
     )
-    right.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "labels": point.n_labels,
-                    "model": name_strategy(point.strategy),
-                    "AUC": str(point.auc),
-                    "gain over global": str(point.gain),
-                }
-                for point in curve.points
-            ]
-        ),
-        hide_index=True,
-        height=260,
-    )
+    st.altair_chart(lines, alt=f"AUC against labels, held out: {curve.separation}; table below")
+    with st.expander("The same as a table, with intervals"):
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "labels": point.n_labels,
+                        "model": name_strategy(point.strategy),
+                        "AUC": str(point.auc),
+                        "gain over global": str(point.gain),
+                        "spread over draws": f"{point.spread:.3f}",
+                    }
+                    for point in curve.points
+                ]
+            ),
+            hide_index=True,
+        )

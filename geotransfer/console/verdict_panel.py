@@ -69,7 +69,7 @@ def _show_figures(verdict: Verdict) -> None:
         chance.metric("Chance that it is a gain", f"{verdict.chance_of_gain:.0%}")
         chance.caption(f"{verdict.confidence:.0%} is asked for")
     if verdict.within_km is not None:
-        within.metric("Holds within", f"{verdict.within_km:g} km of a label")
+        within.metric("Holds within (km of a label)", f"{verdict.within_km:g}")
         if verdict.reach_share is not None:
             within.caption(
                 f"{verdict.reach_share:.0%} of the region; beyond it the map keeps the global model"
