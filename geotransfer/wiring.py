@@ -61,6 +61,12 @@ def _run_evaluate(workspace: Workspace, command: Command, progress: Progress, ac
     return evaluate_region(workspace, str(command.region_id), actor=actor, progress=progress)
 
 
+def _run_assess(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.assess import assess
+
+    return assess(workspace, str(command.region_id), actor=actor, progress=progress)
+
+
 def _run_rehearse(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
     from geotransfer.workflows.rehearse import rehearse
 
@@ -90,6 +96,7 @@ VERBS: Mapping[str, Verb] = {
     "evaluate": _run_evaluate,
     "fine-tune": _run_fine_tune,
     "rehearse": _run_rehearse,
+    "assess": _run_assess,
 }
 """Work that is a job, by its verb."""
 

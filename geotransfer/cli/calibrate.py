@@ -253,10 +253,28 @@ def rehearse(context: typer.Context, region: str, here: Here = False) -> None:
 
 
 @explain_errors
-def verdict(context: typer.Context, region: str) -> None:
-    """Show a region's verdict with its reasons."""
+def verdict(
+    context: typer.Context,
+    region: str,
+    is_before: Annotated[
+        bool, typer.Option("--before-labels", help="Assess from features alone, before any label.")
+    ] = False,
+    here: Here = False,
+) -> None:
+    """Show a region's verdict with its reasons: after labels, or from features alone."""
     session = find_session(context)
-    _show_verdict(session, session.open(), region, None)
+    workspace = session.open()
+    if not is_before:
+        _show_verdict(session, workspace, region, None)
+        return
+    job = run_command(workspace, Command(verb="assess", region_id=region, arguments={}), here=here)
+    check_job(job)
+    from geotransfer.workflows.views import find_assessment_plain
+
+    found = find_assessment_plain(workspace, region) or {}
+    session.output.show(
+        found, [f"before labels: {found.get('recommendation')}", *found.get("reasons", [])]
+    )
 
 
 def _show_verdict(

@@ -87,6 +87,8 @@ def run_command(workspace: Workspace, command: Command, *, here: bool) -> Job:
                 if not here:
                     sys.stderr.write("no worker took the job; this command runs it itself\n")
                 _run_with_progress(workspace, claimed, worker_id, show)
+                job = workspace.jobs.find(job.job_id)
+                continue
         show(job)
         time.sleep(POLL_S if not here else 0.05)
         job = workspace.jobs.find(job.job_id)

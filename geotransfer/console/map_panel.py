@@ -8,7 +8,7 @@ import streamlit as st
 
 from geotransfer.console.palettes import PROBABILITY, Scale
 from geotransfer.console.state import PREFIX
-from geotransfer.core.legend import CROPLAND
+from geotransfer.core.legend import CROPLAND, Legend
 from geotransfer.core.region import RegionKind
 from geotransfer.workflows.views import RegionView
 
@@ -54,8 +54,8 @@ def make_picture(region_id: str, layer: str, title: str, version: str) -> str:
     )
 
 
-def make_class_legend(areas_km2: object) -> str:
-    """Return the class legend with the mapped area of each class."""
+def make_class_legend(areas_km2: object, legend: Legend = CROPLAND) -> str:
+    """Return a class legend with the mapped area of each class, where it is known."""
     areas = areas_km2 if isinstance(areas_km2, dict) else {}
     rows = "".join(
         '<span style="display:inline-flex;align-items:center;gap:.4rem;margin-right:1rem">'
@@ -63,7 +63,7 @@ def make_class_legend(areas_km2: object) -> str:
         f"</span>{html.escape(item.name)}"
         + (f" · {areas[item.name]:.2f} km² mapped" if item.name in areas else "")
         + "</span>"
-        for item in CROPLAND.classes
+        for item in legend.classes
     )
     return f'<div role="img" aria-label="Legend of classes" style="font-size:.85rem">{rows}</div>'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geotransfer.console.palettes import OBSERVATIONS, PROBABILITY
 from geotransfer.core.fact import RefreshDone, RegionAdded
-from geotransfer.core.legend import CROPLAND
+from geotransfer.core.legend import APPLICABILITY, CROPLAND
 from geotransfer.errors import GeoTransferError
 from geotransfer.settings import Settings
 from geotransfer.store.shipped import FOLDER as SHIPPED
@@ -63,6 +63,14 @@ class WorkspaceCatalog:
                 name="Class",
                 kind=RasterKind.CLASS,
                 legend=CROPLAND,
+                attribution=attribution,
+            )
+        if layer == "applicability":
+            return RasterEntry(
+                path=path,
+                name="Area of applicability",
+                kind=RasterKind.CLASS,
+                legend=APPLICABILITY,
                 attribution=attribution,
             )
         if layer in ("true-colour", "false-colour"):

@@ -50,6 +50,21 @@ class RegionEvaluated(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionAssessed(Fact):
+    """A region was judged from its features alone, before any label."""
+
+    kind: ClassVar[str] = "region-assessed"
+    model_id: str
+    assessment_id: str
+    """Blob with the whole assessment."""
+    recommendation: str
+    inside_share: Estimate
+    """Share of the measured pixels inside the area of applicability."""
+    source: str
+    """What stood for the source samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RehearsalMade(Fact):
     """Transfer gain rehearsed on a region's own reference table."""
 
@@ -182,6 +197,7 @@ FACTS: dict[str, type[Fact]] = {
     for fact in (
         RegionAdded,
         RegionEvaluated,
+        RegionAssessed,
         RehearsalMade,
         ScenesAdded,
         RefreshDone,

@@ -46,3 +46,12 @@ CROPLAND = Legend(
     ),
 )
 """The shipped legend: crop or not. In two-class legends the second class is the positive one."""
+
+APPLICABILITY = Legend(
+    name="applicability",
+    classes=(
+        LegendClass(code=0, name="outside: unlike any training sample", color="#d55e00"),
+        LegendClass(code=1, name="inside the area of applicability", color="#56b4e9"),
+    ),
+)
+"""Where a model applies (Meyer and Pebesma 2021); not a statement about accuracy by itself."""

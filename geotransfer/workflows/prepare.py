@@ -19,6 +19,7 @@ from geotransfer.store.shipped import BASELINE, BASELINE_CARD, REGIONS, locate_s
 from geotransfer.store.workspace import Workspace
 from geotransfer.testing.points import sample_points
 from geotransfer.testing.world import SimulatedRegion, make_world
+from geotransfer.workflows.assess import assess
 from geotransfer.workflows.bouconne import REGION_ID as BOUCONNE
 from geotransfer.workflows.bouconne import add_bouconne, add_bouconne_row
 from geotransfer.workflows.evaluate import evaluate_region
@@ -140,6 +141,7 @@ def _add_real_imagery(workspace: Workspace, *, actor: str, progress: Progress) -
     progress(6, STEPS, f"fetching {BOUCONNE}, a real Sentinel-2 year")
     try:
         add_bouconne(workspace, actor=actor)
+        assess(workspace, BOUCONNE, actor=actor)
     except GeoTransferError as error:
         notes.append(str(error))
     return notes
@@ -158,3 +160,4 @@ def _add_belgium(workspace: Workspace, items: Path, *, actor: str) -> None:
         )
         add_scenes(workspace, "belgium", str(items), actor=actor)
     refresh(workspace, "belgium", actor=actor)
+    assess(workspace, "belgium", actor=actor)

@@ -35,6 +35,11 @@ def submit_fine_tune(
     )
 
 
+def submit_assess(workspace: Workspace, region_id: str, *, by: str) -> Job:
+    """Queue an assessment from features alone."""
+    return workspace.jobs.submit(Command(verb="assess", region_id=region_id, arguments={}), by=by)
+
+
 def submit_rehearse(workspace: Workspace, region_id: str, *, by: str) -> Job:
     """Queue a rehearsal in a reference region; it needs the real tables."""
     return workspace.jobs.submit(Command(verb="rehearse", region_id=region_id, arguments={}), by=by)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from geotransfer.core.budget import RehearsedRegion
 from geotransfer.core.cost import Rates, RunCost
@@ -19,6 +20,7 @@ from geotransfer.core.fact import (
     Recorded,
     RefreshDone,
     RegionAdded,
+    RegionAssessed,
     RegionEvaluated,
     RehearsalMade,
     ScenesAdded,
@@ -297,6 +299,15 @@ def list_refresh_rows(workspace: Workspace, region_id: str) -> list[dict[str, ob
         }
         for recorded in reversed(workspace.ledger.read(RefreshDone, region_id=region_id))
     ]
+
+
+def find_assessment_plain(workspace: Workspace, region_id: str) -> dict[str, Any] | None:
+    """Return a region's newest assessment as plain parts, or None; no science room is loaded."""
+    fact = workspace.ledger.read_last(RegionAssessed, region_id=region_id)
+    if fact is None:
+        return None
+    plain: dict[str, Any] = json.loads(workspace.blobs.get(fact.assessment_id))
+    return plain
 
 
 def find_rehearsal(workspace: Workspace, region_id: str) -> RehearsedRegion | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from geotransfer.console.assessment_panel import show_assessment
 from geotransfer.console.label_panel import show_upload
 from geotransfer.console.state import (
     explain_errors,
@@ -41,6 +42,8 @@ def show() -> None:
             + (view.needs or "Open the region and press *Refresh map*.")
         )
         return
+    with st.expander("Before labelling: should this region be labelled at all?", expanded=False):
+        show_assessment(workspace, view)
     st.header("1 · Labels", divider="gray")
     with explain_errors():
         show_upload(workspace, view)

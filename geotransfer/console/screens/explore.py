@@ -36,7 +36,7 @@ from geotransfer.console.state import (
     show_notice,
 )
 from geotransfer.core.fact import RefreshDone
-from geotransfer.core.legend import CROPLAND
+from geotransfer.core.legend import APPLICABILITY, CROPLAND
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.labels import add_checked, check_file
@@ -46,6 +46,7 @@ LAYERS = {
     "class": "Class",
     "probability": "Probability of crop",
     "observations": "Valid observations",
+    "applicability": "Area of applicability",
     "true-colour": "Composite, true colour",
     "false-colour": "Composite, false colour",
 }
@@ -169,6 +170,9 @@ def _make_spec(view: RegionView, choice: Choice) -> MapSpec:
 def _show_legend(view: RegionView, layer: str) -> None:
     if layer == "class":
         st.html(make_class_legend(view.refresh.class_areas_km2 if view.refresh else {}))
+    elif layer == "applicability":
+        st.html(make_class_legend({}, APPLICABILITY))
+        st.caption("Made by *Assess before labelling* on the Calibrate page, for the present map.")
     elif layer in ("probability", "observations"):
         st.html(make_ramp_legend(PROBABILITY if layer == "probability" else OBSERVATIONS))
     else:

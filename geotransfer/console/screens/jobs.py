@@ -20,18 +20,18 @@ ICONS = {
 
 def show() -> None:
     """Show the page."""
+    workspace = find_workspace()
     st.title("Jobs")
     show_notice()
     st.caption(
         "Work that reads imagery or trains runs in a worker. Closing this page, or the browser,"
         " stops nothing."
     )
-    _show_list()
+    _show_list(workspace)
 
 
 @st.fragment(run_every=1.5)
-def _show_list() -> None:
-    workspace = find_workspace()
+def _show_list(workspace: Workspace) -> None:
     jobs = workspace.jobs.list_jobs(limit=50)
     if not jobs:
         st.info("No jobs yet. Open a region and press *Refresh map* to start one.")
