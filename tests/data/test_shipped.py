@@ -1,0 +1,100 @@
+"""What ships is what our commands make, and shows no figure of a model on its own regions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geotransfer.core.identity import hash_bytes
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.spec import S2_SEMIANNUAL
+from geotransfer.store.shipped import (
+    BASELINE,
+    BASELINE_CARD,
+    PROTOTYPES,
+    REGIONS,
+    locate_shipped,
+)
+from geotransfer.transfer.baseline import train_baseline
+from geotransfer.transfer.model_file import dump_model, load_model
+from geotransfer.transfer.rehearsal import train_left_out
+from geotransfer.transfer.samples import aggregate_prototypes, concatenate_samples
+from geotransfer.workflows.source import read_samples, write_samples
+from geotransfer.workflows.train import read_tables
+
+NAMES = ("central", "eastern", "northern", "sahel", "southern", "western")
+
+
+def read_regions() -> dict[str, dict]:
+    document = json.loads(locate_shipped(REGIONS).read_text())
+    return {entry["region"]["region_id"]: entry for entry in document["regions"]}
+
+
+def test_the_card_names_the_file_that_ships() -> None:
+    card = json.loads(locate_shipped(BASELINE_CARD).read_text())
+    model = load_model(locate_shipped(BASELINE).read_bytes())
+    assert card["version"]["model_id"] == hash_bytes(locate_shipped(BASELINE).read_bytes())
+    assert card["schema"]["spec_id"] == model.spec.spec_id == S2_SEMIANNUAL.spec_id
+    assert card["schema"]["features"] == list(S2_SEMIANNUAL.names)
+    assert card["version"]["lineage"]["n_labels"] == 24111
+    assert model.source_region_ids == NAMES
+
+
+def test_every_region_shows_a_model_that_never_saw_it() -> None:
+    """A leak would show: on its own regions the model scores an AUC of .96 to .99."""
+    baseline_id = hash_bytes(locate_shipped(BASELINE).read_bytes())
+    for name, entry in read_regions().items():
+        (fact,) = entry["evaluations"]
+        assert fact["evaluation"]["estimand"] == "leave-one-region-out"
+        assert fact["model_id"] != baseline_id, "the shipped model has seen every region"
+        assert 0.6 < fact["evaluation"]["auc"]["value"] < 0.9, name
+        low, high = fact["evaluation"]["balanced"]["low"], fact["evaluation"]["balanced"]["high"]
+        assert low < fact["evaluation"]["balanced"]["value"] < high
+        assert sum(entry["confidence"]["n"]) == fact["evaluation"]["overall"]["n"]
+
+
+def test_every_region_ships_a_rehearsal_with_its_rivals() -> None:
+    for entry in read_regions().values():
+        strategies = {p["strategy"] for c in entry["budget"]["curves"] for p in c["points"]}
+        assert {"keep_global", "pooled", "regional_only"} <= strategies
+        assert entry["rehearsal"]["n_labels"] == 100
+        assert all(c["separation"] for c in entry["budget"]["curves"])
+
+
+@pytest.mark.reference
+def test_prototypes_are_rebuilt_byte_for_byte(reference_data: Path) -> None:
+    tables = list(read_tables(reference_data / "deafrica-cropland-2019", S2_SEMIANNUAL).values())
+    source = concatenate_samples(tables[0], *tables[1:])
+    shipped = locate_shipped(PROTOTYPES).read_bytes()
+    assert write_samples(aggregate_prototypes(source)) == shipped
+    assert read_samples(shipped, S2_SEMIANNUAL).weights.sum() == len(source)
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+def test_the_baseline_is_rebuilt_byte_for_byte(reference_data: Path) -> None:
+    shipped = locate_shipped(BASELINE).read_bytes()
+    model = load_model(shipped)
+    tables = list(read_tables(reference_data / "deafrica-cropland-2019", S2_SEMIANNUAL).values())
+    source = concatenate_samples(tables[0], *tables[1:])
+    assert source.content_id == model.source_id
+    # The scaling is fitted leave-one-region-out, six trainings more; the trees are the model.
+    scaling = (model.scores.slopes[0] * len(model.scores.slopes), model.scores.intercepts)
+    again = train_baseline(source, CROPLAND, seed=0, n_threads=2, scaling=scaling)
+    assert dump_model(again) == shipped
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+def test_a_left_out_region_is_recomputed(reference_data: Path) -> None:
+    tables = read_tables(reference_data / "deafrica-cropland-2019", S2_SEMIANNUAL)
+    out = train_left_out(tables, CROPLAND, seed=0, n_threads=2, regions=("western",))["western"]
+    shipped = read_regions()["western"]["evaluations"][0]
+    assert out.evaluation.matrix.counts == tuple(
+        tuple(row) for row in shipped["evaluation"]["matrix"]["counts"]
+    )
+    assert hash_bytes(dump_model(out.model)) == shipped["model_id"]
+    assert np.isfinite(out.probability).all()
