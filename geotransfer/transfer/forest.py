@@ -203,7 +203,8 @@ class Forest:
                 f"The features are {features.dtype} and the model reads float32; convert them."
             )
         itemsize = features.itemsize
-        if min(features.strides) < 0 or any(step % itemsize for step in features.strides):
+        is_regular = all(step >= 0 and step % itemsize == 0 for step in features.strides)
+        if not (is_regular and features.flags.aligned):
             features = np.ascontiguousarray(features)
         feature_step, row_step = (step // itemsize for step in features.strides)
         n_features, n_rows = features.shape
@@ -280,16 +281,18 @@ def _make_forest(
 
 
 def _measure_difference(forest: Forest, booster: Any, probes: NDArray[np.float32]) -> float:
-    """Return the largest difference of probabilities (of raw scores where there are none)."""
-    has_probability = forest._output is not None
-    expected = booster.predict(
-        np.ascontiguousarray(probes.T), raw_score=not has_probability, num_threads=1
-    ).reshape(-1, forest.n_classes)
-    if has_probability:
+    """Return the largest difference of probabilities, or of raw scores beyond ``raw_error``."""
+    rows = np.ascontiguousarray(probes.T)
+    shape = (-1, forest.n_classes)
+    expected = booster.predict(rows, raw_score=True, num_threads=1).reshape(shape)
+    # A large score hides its error in the probability.
+    difference = np.abs(forest.predict_raw(probes).reshape(shape) - expected).max()
+    difference -= forest.raw_error
+    if forest._output is not None:
+        expected = booster.predict(rows, num_threads=1).reshape(shape)
         found = forest.predict_probability(probes)[:, -forest.n_classes :]
-    else:
-        found = forest.predict_raw(probes).reshape(-1, forest.n_classes)
-    return float(np.abs(found - expected).max())
+        difference = max(difference, np.abs(found - expected).max())
+    return float(difference)
 
 
 def make_probes(ensemble: Ensemble) -> NDArray[np.float32]:
