@@ -40,7 +40,7 @@ SIDE_PX, QUICK_SIDE_PX = 512, 256
 COLD_SIDE_PX = 2048
 STRIP_PX = 128
 """Rows of scenes that are drawn; larger scenes repeat them, which no arm can notice."""
-REPEATS, QUICK_REPEATS = 5, 3
+REPEATS, QUICK_REPEATS = 7, 3
 COLD_REPEATS, QUICK_COLD_REPEATS = 3, 1
 SCALE = 1e-4
 FIELDS = ("median", "edev", "sdev", "bcdev")

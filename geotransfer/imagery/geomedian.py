@@ -78,7 +78,7 @@ def compute_geomedian(
     ----------
     dn
         Digital numbers ``(time, band, y, x)``; reflectance is ``dn * scale + offset``. Used in
-        place if C-contiguous, else copied. Memory besides: about 256 · time² · band bytes a thread.
+        place if C-contiguous, else copied. Memory besides: up to 128 · time² · band bytes a thread.
     valid
         Which dates count, ``(time, y, x)``. A date with NaN, or a magnitude of 1e15 and more, in
         any band never counts.
@@ -106,11 +106,14 @@ def compute_geomedian(
     if not (np.isfinite(scale) and scale > 0 and np.isfinite(offset)):
         raise SceneInvalid(f"Scale {scale} and offset {offset} must be finite and scale positive.")
     _, n_bands, *shape = dn.shape
-    planes = np.full((n_bands + 3, *shape), np.nan, np.float32)
+    planes = np.empty((n_bands + 3, *shape), np.float32)
     count = np.zeros(shape, np.uint16)
     if dn.size > 0:
         wanted = planes if with_mads else planes[:n_bands]
         _composite(dn, valid, float(scale), float(offset), n_threads, wanted, count)
+        planes[len(wanted) :] = np.nan
+    else:
+        planes[:] = np.nan
     return Composite(planes[:n_bands], planes[-3], planes[-2], planes[-1], count)
 
 

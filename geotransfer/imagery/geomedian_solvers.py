@@ -232,19 +232,18 @@ def weigh_quickly(f: Rows, x: int, n: int, n_bands: int, dist: int) -> Any:
         g = load(f, t + i) * s
         rr = fma(g - load(f, w + i), load(f, dt + i) * s - load(f, v + i), rr)
         store(f, w + i, g)
-    norm = zero
     for i in range(n):
         a = load(f, t + i)
-        store(f, r + i, a * a * a * s)
         store(f, dr + i, one / (a * a))
+    norm = zero
     for i in range(n):
-        g = load(f, w + i)
         square = load(f, dr + i)
         a = zero
         for j in range(i):
-            c = square + load(f, dr + j) - load(f, dist + i * n + j)
-            a = fma(c * c, load(f, r + j), a)
-        norm = fma(a * 0.5, load(f, r + i), fma(g, g, norm))
+            c = (square + load(f, dr + j) - load(f, dist + i * n + j)) * load(f, t + j)
+            a = fma(c * c, load(f, w + j), a)
+        g, c = load(f, w + i), load(f, t + i)
+        norm = fma(a * 0.5, c * c * g, fma(g, g, norm))
     # A step as small as the rounding of the weights certifies nothing.
     gap = one - root(norm)
     reach = smaller((gap * TOLERANCE - ROUNDING) * (s * n), gap * NEAREST_SHARE / top)
