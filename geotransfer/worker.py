@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
 from types import FrameType
 
+from geotransfer.errors import JobLost
 from geotransfer.store.workspace import Workspace
 from geotransfer.wiring import name_worker, run_job
 
@@ -25,8 +27,8 @@ def work(workspace: Workspace, *, until_idle: bool = False) -> int:
 
     Notes
     -----
-    SIGTERM and SIGINT stop it: a job that runs is left to its lease, and the next worker takes it
-    over from what was finished.
+    SIGTERM and SIGINT stop it: a job that runs is given back and goes on with the next worker from
+    what was finished. One killed outright leaves its job to the lease.
     """
     stopped = threading.Event()
 
@@ -48,6 +50,10 @@ def work(workspace: Workspace, *, until_idle: bool = False) -> int:
         n_run += 1
         try:
             run_job(workspace, job, worker_id)
+        except KeyboardInterrupt:
+            with contextlib.suppress(JobLost):
+                workspace.jobs.release(job.job_id, worker_id)
+            raise
         except Exception:
             # One job's fault must not take the worker down; the job already says so.
             logger.exception("job %s (%s) ended by a fault", job.job_id, job.command.verb)

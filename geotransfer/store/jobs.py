@@ -161,6 +161,23 @@ class JobQueue:
             state = JobState.CANCELLED if cancelled else JobState.FAILED
             self._end(connection, job_id, state, error=error)
 
+    def release(self, job_id: str, worker_id: str) -> None:
+        """Give a job back at once, for a worker that is told to stop: nobody waits out its lease."""
+        now = self._clock()
+        with self._engine.connect() as connection, hold_writing(connection):
+            self._check_owner(connection, job_id, worker_id)
+            row = connection.execute(sa.select(JOBS).where(JOBS.c.job_id == job_id)).one()
+            connection.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.job_id == job_id)
+                .values(
+                    state=JobState.QUEUED.value,
+                    worker_id=None,
+                    attempts=row.attempts - 1,
+                    log=_add_line(row.log, now, f"given back by {worker_id}, which was stopped"),
+                )
+            )
+
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop; one that waits is cancelled at once."""
         job = self.find(job_id)

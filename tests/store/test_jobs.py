@@ -166,3 +166,14 @@ JobMachine.TestCase.settings = hypothesis_settings(
     max_examples=40, stateful_step_count=30, deadline=None
 )
 TestJobMachine = JobMachine.TestCase
+
+
+def test_a_stopped_worker_gives_its_job_back_at_once(workspace: Workspace) -> None:
+    job = workspace.jobs.submit(command(), by="ana")
+    workspace.jobs.claim("w1")
+    workspace.jobs.release(job.job_id, "w1")
+    taken = workspace.jobs.claim("w2")
+    assert taken is not None
+    assert taken.attempts == 1
+    with pytest.raises(JobLost):
+        workspace.jobs.release(job.job_id, "w1")
