@@ -162,7 +162,7 @@ class JobQueue:
             self._end(connection, job_id, state, error=error)
 
     def release(self, job_id: str, worker_id: str) -> None:
-        """Give a job back at once, for a worker that is told to stop: nobody waits out its lease."""
+        """Give a job back at once: nobody waits out the lease of a worker told to stop."""
         now = self._clock()
         with self._engine.connect() as connection, hold_writing(connection):
             self._check_owner(connection, job_id, worker_id)
