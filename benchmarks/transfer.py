@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.design_arms import measure_design
+from benchmarks.accuracy_arms import measure_accuracy
 from benchmarks.rehearsal_arms import (
     BLOCKS,
     CELLS,
@@ -294,10 +294,10 @@ def main() -> None:
     arms: dict[str, Any] = {}
     missing = "no target region has coordinates"
     figures: Figures = dict.fromkeys(REACH, (None, 0, missing))
-    design = state.keep(f"design {is_quick}", lambda: measure_design(50 if is_quick else 1000))
-    arms["design"] = design["coverage"]
-    figures["design_coverage"] = (design["worst"], design["n"], "simulated population")
-    figures["ppi_width"] = (design["ppi_width"], design["n"], "simulated population")
+    design = state.keep(f"design {is_quick}", lambda: measure_accuracy(is_quick))
+    arms["design"] = design["arms"]
+    for row in design["figures"]:
+        figures[row["id"]] = (row["value"], row["n"], row["note"])
     zero = {name: score_zero_label(target) for name, target in spatial.items()}
     arms["zero label, s2-semiannual"] = zero
     if spatial:

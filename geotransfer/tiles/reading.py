@@ -4,7 +4,7 @@ Each pixel of a tile shows the nearest source pixel. The coordinates of a coarse
 projected and interpolated between (checked, and exact where that is off), the overview of matching
 resolution is read as it lies in the file, and its pixels are picked by index. GDAL's warper picks
 the same pixels through a virtual dataset set up anew for every tile, in seven times the time
-(docs/decisions/0070-tiles-by-lattice.md); the tests hold one against the other.
+(docs/decisions/0013-tiles-by-lattice.md); the tests hold one against the other.
 """
 
 from __future__ import annotations

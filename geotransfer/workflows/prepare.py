@@ -112,24 +112,29 @@ def _prepare_simulated(workspace: Workspace, made: SimulatedRegion, *, actor: st
         )
         add_scenes(workspace, made.region_id, str(made.items_path), actor=actor)
     if find_labels(workspace, made.region_id, "holdout") is None:
-        points = sample_points(made, N_HOLDOUT, seed=1)
-        codes = dict(zip(CROPLAND.names, CROPLAND.codes, strict=True))
-        add_points(
-            workspace,
-            find_region(workspace, made.region_id),
-            make_points(
-                points.longitude,
-                points.latitude,
-                np.array([codes[str(name)] for name in points.class_names]),
-            ),
-            role="holdout",
-            file_name="known truth",
-            n_rejected=0,
-            legend=CROPLAND,
-            actor=actor,
-        )
+        add_known_truth(workspace, made, n=N_HOLDOUT, actor=actor)
     refresh(workspace, made.region_id, actor=actor)
     evaluate_region(workspace, made.region_id, actor=actor)
+
+
+def add_known_truth(workspace: Workspace, made: SimulatedRegion, *, n: int, actor: str) -> None:
+    """Give a simulated region a holdout set: points drawn at random from its known truth."""
+    points = sample_points(made, n, seed=1)
+    codes = dict(zip(CROPLAND.names, CROPLAND.codes, strict=True))
+    add_points(
+        workspace,
+        find_region(workspace, made.region_id),
+        make_points(
+            points.longitude,
+            points.latitude,
+            np.array([codes[str(name)] for name in points.class_names]),
+        ),
+        role="holdout",
+        file_name="known truth",
+        n_rejected=0,
+        legend=CROPLAND,
+        actor=actor,
+    )
 
 
 def _add_real_imagery(workspace: Workspace, *, actor: str, progress: Progress) -> list[str]:

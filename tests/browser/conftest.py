@@ -6,18 +6,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.console_driver import Browser, Console, find_chromium, open_browser, serve
-from geotransfer.core.legend import CROPLAND
 from geotransfer.settings import read_settings
 from geotransfer.store.workspace import open_workspace
-from geotransfer.testing.points import sample_points
 from geotransfer.testing.world import World, make_world
-from geotransfer.workflows.label_points import add_points, make_points
-from geotransfer.workflows.prepare import add_reference_regions, register_shipped_models
-from geotransfer.workflows.regions import find_region
+from geotransfer.workflows.prepare import (
+    add_known_truth,
+    add_reference_regions,
+    register_shipped_models,
+)
 from tests.workflows.conftest import set_up_region
 
 
@@ -46,22 +45,7 @@ def console(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     add_reference_regions(workspace, actor="test")
     made = world.targets[0]
     set_up_region(workspace, made, None)
-    points = sample_points(made, 200, seed=1)
-    codes = dict(zip(CROPLAND.names, CROPLAND.codes, strict=True))
-    add_points(
-        workspace,
-        find_region(workspace, made.region_id),
-        make_points(
-            points.longitude,
-            points.latitude,
-            np.array([codes[str(name)] for name in points.class_names]),
-        ),
-        role="holdout",
-        file_name="known truth",
-        n_rejected=0,
-        legend=CROPLAND,
-        actor="test",
-    )
+    add_known_truth(workspace, made, n=200, actor="test")
     with serve(Path(folder)) as running:
         yield running
 
