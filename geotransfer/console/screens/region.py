@@ -21,7 +21,12 @@ from geotransfer.console.waiting import list_running, show_running_jobs
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.submit import submit_demo, submit_evaluate, submit_refresh
-from geotransfer.workflows.views import RegionView, list_history, list_refresh_rows
+from geotransfer.workflows.views import (
+    RegionView,
+    find_assessment_plain,
+    list_history,
+    list_refresh_rows,
+)
 
 REACH_METHODS = {
     "vetoed": "its own rows fall below the target",
@@ -40,6 +45,7 @@ def show() -> None:
     region_id = view.region.region_id
     st.title(view.region.name)
     _show_kind(view)
+    _show_assessment(workspace, view)
     show_notice()
     show_running_jobs(workspace, region_id)
     _show_actions(workspace, view)
@@ -77,6 +83,18 @@ def _show_kind(view: RegionView) -> None:
             "Far from the African regions the global model was trained in: expect it to be wrong in"
             " places, and do not use it here without labels."
         )
+
+
+def _show_assessment(workspace: Workspace, view: RegionView) -> None:
+    """Show what features alone say, where it was looked at and no label has said more."""
+    found = find_assessment_plain(workspace, view.region.region_id)
+    if found is None or view.serving_since is not None:
+        return
+    text = f"Before labels: **{found['recommendation']}**. {found['reasons'][0]}"
+    if found["recommendation"] == "use as is":
+        st.success(text)
+    else:
+        st.warning(text, icon=":material/travel_explore:")
 
 
 def _show_actions(workspace: Workspace, view: RegionView) -> None:
@@ -127,18 +145,22 @@ def _show_figures(view: RegionView) -> None:
     accuracy, reach, cost, tiles = st.columns(4)
     accuracy.metric(
         "Balanced accuracy",
-        "not measured" if view.evaluation is None else f"{view.evaluation.balanced.value:.3f}",
+        "–" if view.evaluation is None else f"{view.evaluation.balanced.value:.3f}",
         help="" if view.evaluation is None else f"95 % interval {view.evaluation.balanced}",
     )
-    if view.evaluation is not None:
+    if view.evaluation is None:
+        accuracy.caption("not measured: no holdout labels here")
+    else:
         e = view.evaluation.balanced
         accuracy.caption(f"{e.low:.3f}–{e.high:.3f} · {view.evaluation.estimand}")
     reach.metric(
         f"Reach at {view.reach_target:.0%}",
-        "not measured" if view.reach is None else f"{view.reach.value:.0%}",
+        "–" if view.reach is None else f"{view.reach.value:.0%}",
         help="Share of the region where the map may be trusted at the target accuracy.",
     )
-    if view.reach is not None:
+    if view.reach is None:
+        reach.caption("not measured: its own rows must agree")
+    else:
         told = REACH_METHODS.get(view.reach.method, view.reach.method)
         reach.caption(f"{view.reach.low:.0%}–{view.reach.high:.0%} · {told}")
     cost.metric(

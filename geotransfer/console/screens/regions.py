@@ -63,7 +63,7 @@ def _show_headline(views: Sequence[RegionView]) -> None:
     for column, kind in zip(columns, RegionKind, strict=True):
         of_kind = [v for v in views if v.region.kind is kind]
         known = [v.reach.value for v in of_kind if v.reach is not None]
-        told = f"{sum(known) / len(known):.0%}" if known else "not measured"
+        told = f"{sum(known) / len(known):.0%}" if known else "no labels yet"
         column.metric(
             f"Reach · {KIND_LABELS[kind]}",
             told,
