@@ -42,7 +42,9 @@ def supervise(settings: Settings, *, host: str, port: int, n_workers: int) -> in
         "GEOTRANSFER_PORT": str(port),
     }
     # Before the first child: whatever ends this process from here on ends them too.
+    # Both by hand: a shell's background job starts with SIGINT ignored, and would never end.
     signal.signal(signal.SIGTERM, _raise_interrupt)
+    signal.signal(signal.SIGINT, _raise_interrupt)
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         # Streamlit's own banner would name the address a second time, before it answers.
