@@ -40,8 +40,6 @@ SETTINGS = (
     Setting("port", 8501, "Port the console listens on."),
     Setting("reference_data", "", "Folder with reference data; real regions in it are shown too."),
     Setting("max_upload_mb", 50, "Largest upload in megabytes."),
-    Setting("stale_tolerance", 0.02, "Share of pixels that only-if-changed may leave stale."),
-    Setting("cube_gb", 4.0, "Disk for the cube of what was read, in gigabytes; 0: none."),
 )
 """The table."""
 
@@ -65,8 +63,6 @@ class Settings:
     port: int
     reference_data: str
     max_upload_mb: int
-    stale_tolerance: float
-    cube_gb: float
 
     @property
     def folder(self) -> Path:
@@ -122,8 +118,6 @@ BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "lease_s": (0.1, 86400, "0.1 to 86400 seconds"),
     "port": (1, 65535, "a port from 1 to 65535"),
     "max_upload_mb": (1, 1e6, "at least 1 megabyte"),
-    "stale_tolerance": (0, 1, "a share from 0 to 1"),
-    "cube_gb": (0, 1e6, "0 or more gigabytes"),
 }
 """Least and greatest value of each number, and how to say it."""
 

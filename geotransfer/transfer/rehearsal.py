@@ -12,7 +12,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from geotransfer.accuracy.matrix import evaluate_rows
 from geotransfer.core.budget import BudgetCurve, RehearsedRegion
@@ -163,31 +162,6 @@ def judge_left_out(model: Model, table: Samples, region_id: str, *, seed: int = 
         seed=seed,
     )
     return LeftOut(region_id=region_id, model=model, evaluation=evaluation, probability=probability)
-
-
-def find_confidence_cutoff(
-    probability: NDArray[np.float32], targets: NDArray[np.int64], *, accuracy_target: float
-) -> float | None:
-    """Find the lowest confidence at which the map holds ``accuracy_target``; None: never.
-
-    Confidence is the probability of the class shown. Rows just above the cutoff, not only those
-    above it on average, must hold the target: the accuracy is fitted as a rising function of
-    confidence (isotonic regression).
-
-    Parameters
-    ----------
-    probability
-        Shape (n_classes, n), from models that never saw the rows.
-    targets
-        Shape (n,), index of the true class.
-    """
-    confidence = probability.max(axis=0).astype(np.float64)
-    valid = np.isfinite(confidence)
-    correct = (probability[:, valid].argmax(axis=0) == targets[valid]).astype(np.float64)
-    order = np.argsort(confidence[valid], kind="stable")
-    fitted = isotonic_regression(correct[order]).x
-    good = confidence[valid][order][fitted >= accuracy_target]
-    return float(good.min()) if len(good) else None
 
 
 def rehearse_region(

@@ -7,7 +7,6 @@ from geotransfer.core.legend import CROPLAND
 from geotransfer.errors import LeakRefused, TableInvalid
 from geotransfer.transfer.model_file import dump_model
 from geotransfer.transfer.rehearsal import (
-    find_confidence_cutoff,
     judge_left_out,
     rehearse_region,
     train_left_out,
@@ -86,16 +85,3 @@ def test_without_positions_rain_keeps_rows_apart_and_is_named(make, left_out):
     assert report.curves[0].points[0].median_distance_km is None
     nothing = rehearse_region(left_out["beta"].model, table, source, strategies=FAST)
     assert nothing.curves == ()
-
-
-def test_above_the_cutoff_the_target_holds():
-    rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.5, 1, 20_000)
-    correct = rng.random(20_000) < confidence
-    probability = np.stack([confidence, 1 - confidence]).astype(np.float32)
-    targets = np.where(correct, 0, 1)
-    cutoff = find_confidence_cutoff(probability, targets, accuracy_target=0.8)
-    # Calibrated confidence: the cutoff is the target itself.
-    assert cutoff == pytest.approx(0.8, abs=0.02)
-    never = np.array([[0.9, 0.8], [0.1, 0.2]], dtype=np.float32)
-    assert find_confidence_cutoff(never, np.array([1, 1]), accuracy_target=0.8) is None

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from distributed import LocalCluster
 
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.scene import Scene
@@ -262,3 +263,19 @@ def test_scenes_survive_the_store_unchanged(mapped: Mapped) -> None:
     scenes = load_scenes(mapped.workspace, mapped.region.region_id).scenes
     assert all(isinstance(scene, Scene) for scene in scenes)
     assert json.loads(scenes[0].item)["id"] == scenes[0].scene_id
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("scheduler", ["processes", "cluster"])
+def test_processes_and_a_cluster_make_the_same_map(
+    scheduler: str, mapped: Mapped, world, model_bytes: bytes, tmp_path: Path
+) -> None:
+    expected = read_class(mapped, run(mapped))
+    settings = {"workspace": str(tmp_path / "other"), "tile_px": 48, "n_threads": 2}
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address if scheduler == "cluster" else scheduler
+        workspace = open_workspace(
+            read_settings({}, {**settings, "scheduler": address}), create=True
+        )
+        other = set_up_region(workspace, world.targets[0], model_bytes)
+        assert (read_class(other, run(other)) == expected).all()
