@@ -103,6 +103,8 @@ def test_the_calibration_tour(
     press(page, "Add scenes and make the first map")
     open_page(browser, console, "region", region="tour-region")
     wait_for_text(page, "1 computed", timeout_s=180)
+    page.get_by_role("tab", name="Scenes").click()
+    wait_for_text(page, "12 scenes on a grid of")
 
     labels = tmp_path / "points.csv"
     write_points_csv(made, labels, 100, seed=2, n_bad=6)

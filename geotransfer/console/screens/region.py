@@ -20,6 +20,7 @@ from geotransfer.console.state import (
 from geotransfer.console.waiting import list_running, show_running_jobs
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.submit import submit_demo, submit_evaluate, submit_refresh
 from geotransfer.workflows.views import (
     RegionView,
@@ -59,11 +60,15 @@ def show() -> None:
         with history:
             _show_history(workspace, region_id)
         return
-    overview, accuracy, runs, history = st.tabs(["Map", "Accuracy", "Runs and cost", "History"])
+    overview, accuracy, scenes, runs, history = st.tabs(
+        ["Map", "Accuracy", "Scenes", "Runs and cost", "History"]
+    )
     with overview:
         show_previews(view)
     with accuracy:
         show_evaluation(view)
+    with scenes, explain_errors():
+        _show_scenes(workspace, view)
     with runs, explain_errors():
         _show_runs(workspace, view)
     with history:
@@ -177,6 +182,39 @@ def _show_figures(view: RegionView) -> None:
         what = "nothing to compute" if not last.n_computed + last.n_predicted else "updated"
         when = (view.refreshed_at or "")[:16].replace("T", " ")
         tiles.caption(f"{last.n_kept} tiles kept · {what} · {when}")
+
+
+def _show_scenes(workspace: Workspace, view: RegionView) -> None:
+    """Show every scene with what it brings, and what it lacks."""
+    if not view.n_scenes:
+        st.info(f"No scenes yet. {view.needs} The *New region* page points a region at a catalog.")
+        return
+    found = load_scenes(workspace, view.region.region_id)
+    scenes = found.scenes
+    st.caption(
+        f"{len(scenes)} scenes on a grid of {found.grid.width} × {found.grid.height} pixels"
+        f" ({found.grid.crs}), in tiles of {found.tile_px} pixels a side."
+    )
+    masks = [any(a.name.startswith("mask:") for a in scene.assets) for scene in scenes]
+    if not all(masks):
+        st.warning(
+            f"{masks.count(False)} scenes have no cloud mask: clouds in them count as ground."
+        )
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "scene": [s.scene_id for s in scenes],
+                "sensed (UTC)": [s.sensed_at[:16].replace("T", " ") for s in scenes],
+                "bands": [sum(not a.name.startswith("mask:") for a in s.assets) for s in scenes],
+                "cloud mask": ["yes" if has else "none" for has in masks],
+                "processing baseline": [s.processing_baseline or "–" for s in scenes],
+                "MB": [sum(a.size_bytes or 0 for a in s.assets) / 1e6 for s in scenes],
+            }
+        ),
+        hide_index=True,
+        column_config={"MB": st.column_config.NumberColumn(format="%.1f")},
+        alt="Scenes of the region",
+    )
 
 
 def _show_runs(workspace: Workspace, view: RegionView) -> None:
