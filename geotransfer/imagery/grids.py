@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import rasterio
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from rasterio.features import geometry_mask
 from rasterio.warp import transform_geom
 from shapely.geometry import box, mapping, shape
+from shapely.geometry.base import BaseGeometry
 
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.region import Region
@@ -132,13 +133,27 @@ def make_geobox(grid: Grid, tile: Tile | None = None) -> GeoBox:
 
 def mask_outline(region: Region, grid: Grid, tile: Tile) -> NDArray[np.bool_]:
     """Return True for pixels whose centre is inside the region's outline, shape (y, x)."""
-    geometry = transform_geom("EPSG:4326", grid.crs, json.loads(region.outline))
-    inside: NDArray[np.bool_] = geometry_mask(
-        [geometry],
-        out_shape=(tile.height, tile.width),
-        transform=make_geobox(grid, tile).affine,
-        invert=True,
-    )
+    outline = shape(transform_geom("EPSG:4326", grid.crs, json.loads(region.outline)))
+    return mask_shape(outline, make_geobox(grid, tile))
+
+
+def mask_shape(geometry: BaseGeometry, geobox: GeoBox) -> NDArray[np.bool_]:
+    """Return True for pixels of a north-up geobox whose centre is inside a geometry in its CRS.
+
+    Not by GDAL's rasteriser: rasterio silences a warning around it in a way that threads undo for
+    each other.
+    """
+    height, width = geobox.shape
+    affine = geobox.affine
+    xs = affine.c + affine.a * (np.arange(width) + 0.5)
+    ys = affine.f + affine.e * (np.arange(height) + 0.5)
+    frame = box(xs.min(), ys.min(), xs.max(), ys.max())
+    if geometry.contains(frame):
+        return np.ones((height, width), dtype=bool)
+    if not geometry.intersects(frame):
+        return np.zeros((height, width), dtype=bool)
+    shapely.prepare(geometry)
+    inside: NDArray[np.bool_] = shapely.contains_xy(geometry, xs[None, :], ys[:, None])
     return inside
 
 

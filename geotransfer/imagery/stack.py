@@ -15,14 +15,14 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.features import geometry_mask
 from rasterio.warp import transform_geom
 from scipy.ndimage import maximum_filter
+from shapely.geometry import shape
 
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import SceneUnreadable
-from geotransfer.imagery.grids import make_geobox
+from geotransfer.imagery.grids import make_geobox, mask_shape
 from geotransfer.imagery.sensors import MaskKind, MaskRule, find_mask_rule
 
 DN_SCALE = 1e-4
@@ -75,9 +75,8 @@ def read_stack(scenes: Sequence[Scene], bands: Sequence[str], grid: Grid, tile: 
     days: dict[str, list[Scene]] = {}
     for scene in sorted(scenes, key=lambda s: (find_solar_day(s), s.scene_id)):
         days.setdefault(find_solar_day(scene), []).append(scene)
-    shape = (len(days), len(bands), tile.height, tile.width)
-    dn = np.zeros(shape, dtype=np.int16)
-    valid = np.zeros((shape[0], *shape[2:]), dtype=bool)
+    dn = np.zeros((len(days), len(bands), tile.height, tile.width), dtype=np.int16)
+    valid = np.zeros((len(days), tile.height, tile.width), dtype=bool)
     read_bytes = 0
     with rasterio.Env(**GDAL_OPTIONS):
         for step, members in enumerate(days.values()):
@@ -260,10 +259,7 @@ def find_coverage(scene: Scene, geobox: GeoBox) -> NDArray[np.bool_]:
     outline = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
     if scene.crs != str(geobox.crs):
         outline = transform_geom(scene.crs, str(geobox.crs), outline)
-    covered: NDArray[np.bool_] = geometry_mask(
-        [outline], out_shape=geobox.shape, transform=geobox.affine, invert=True
-    )
-    return covered
+    return mask_shape(shape(outline), geobox)
 
 
 def _make_item(scene: Scene, assets: Sequence[Asset]) -> pystac.Item:

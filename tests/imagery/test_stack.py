@@ -12,11 +12,12 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from shapely.geometry import Point
 
 from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import SceneUnreadable
-from geotransfer.imagery.grids import make_geobox
+from geotransfer.imagery.grids import make_geobox, mask_shape
 from geotransfer.imagery.sensors import MaskKind, MaskRule
 from geotransfer.imagery.stack import (
     _warp_assets,
@@ -216,3 +217,17 @@ def test_mask_rules_read_classes_bits_and_flags() -> None:
     assert find_bad(flags, MaskRule(kind=MaskKind.FLAG, dilate_px=0)).tolist() == [
         [False, True, True]
     ]
+
+
+@pytest.mark.parametrize("radius_m", [40.0, 90.0, 1000.0])
+def test_a_mask_holds_the_pixels_whose_centres_are_inside(radius_m: float) -> None:
+    shape = Point(500_101, 4_999_883).buffer(radius_m, quad_segs=2)
+    geobox = make_geobox(GRID, WHOLE)
+    slow = np.array(
+        [
+            [shape.contains(Point(*(geobox.affine @ (col + 0.5, row + 0.5)))) for col in range(20)]
+            for row in range(24)
+        ]
+    )
+    assert (mask_shape(shape, geobox) == slow).all()
+    assert not mask_shape(Point(0, 0).buffer(5), geobox).any()
