@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from geotransfer.core.job import Command
 from geotransfer.core.verdict import Verdict
 from geotransfer.errors import InputError, NotFound
 from geotransfer.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from geotransfer.labels.checking import CheckedLabels
 
 labels_app = typer.Typer(help="Check, add, list and erase labels.", no_args_is_help=True)
 
@@ -130,11 +133,7 @@ def add(
     )
 
 
-def _show_checked(session: Session, checked: object) -> None:
-    from geotransfer.labels.checking import CheckedLabels
-
-    if not isinstance(checked, CheckedLabels):
-        raise TypeError("labels are checked before they are shown")
+def _show_checked(session: Session, checked: CheckedLabels) -> None:
     plain = {
         "n_good": len(checked.good),
         "rejected": [
@@ -151,11 +150,7 @@ def _show_checked(session: Session, checked: object) -> None:
     )
 
 
-def _show_rejected(checked: object) -> None:
-    from geotransfer.labels.checking import CheckedLabels
-
-    if not isinstance(checked, CheckedLabels):
-        raise TypeError("labels are checked before they are shown")
+def _show_rejected(checked: CheckedLabels) -> None:
     for item in checked.rejected[:SHOWN_REJECTED]:
         sys.stderr.write(
             f"{checked.table.file_name}, {checked.table.row_word} {item.row}: {item.reason};"
