@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STAGES = ("read", "composite", "predict", "write", "detector", "audit", "training")
+"""What CPU seconds go into; what no stage claims is *other*."""
+OTHER_STAGE = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,13 @@ class RunCost:
     """Pixels computed."""
     area_km2: float = 0.0
     """Area computed."""
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Of ``cpu_s``, the seconds measured inside each stage; the rest belongs to none."""
+
+    @property
+    def other_cpu_s(self) -> float:
+        """CPU seconds no stage claims: planning, putting the map together, starting up."""
+        return max(0.0, self.cpu_s - sum(self.stages.values()))
 
     def __add__(self, other: RunCost) -> RunCost:
         """Add two runs; the peak is the larger one."""
@@ -31,7 +43,17 @@ class RunCost:
             written_bytes=self.written_bytes + other.written_bytes,
             n_pixels=self.n_pixels + other.n_pixels,
             area_km2=self.area_km2 + other.area_km2,
+            stages=sum_stages(self.stages, other.stages),
         )
+
+
+def sum_stages(*parts: Mapping[str, float]) -> dict[str, float]:
+    """Add CPU seconds by stage."""
+    total: dict[str, float] = {}
+    for part in parts:
+        for stage, cpu_s in part.items():
+            total[stage] = total.get(stage, 0.0) + cpu_s
+    return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

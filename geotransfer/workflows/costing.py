@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from geotransfer.core.cost import RunCost
@@ -19,6 +21,23 @@ def _read_peak_bytes() -> int:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return max(own, children) * 1024
+
+
+class StageMeter:
+    """Measures the CPU seconds of one thread by stage: ``with meter.measure("read"): …``."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add this thread's CPU seconds inside the block to a stage of ``core.cost.STAGES``."""
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            spent = time.thread_time() - started
+            self.stages[stage] = self.stages.get(stage, 0.0) + spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,7 @@ class Meter:
         written_bytes: int = 0,
         n_pixels: int = 0,
         area_km2: float = 0.0,
+        stages: Mapping[str, float] | None = None,
     ) -> RunCost:
         """Return the use since the start; ``remote_cpu_s`` is that of a cluster's workers."""
         return RunCost(
@@ -51,4 +71,5 @@ class Meter:
             written_bytes=written_bytes,
             n_pixels=n_pixels,
             area_km2=area_km2,
+            stages=dict(stages or {}),
         )

@@ -15,7 +15,7 @@ from geotransfer.change.keys import (
     make_keys,
 )
 from geotransfer.change.plan import Action, Plan, TileState, plan_refresh
-from geotransfer.core.cost import RunCost
+from geotransfer.core.cost import RunCost, sum_stages
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Tile, cut_tiles
 from geotransfer.core.identity import content_id
@@ -144,7 +144,7 @@ def make_tile_keys(
 
 def select_scenes(scenes: Sequence[Scene], spec: FeatureSpec) -> tuple[Scene, ...]:
     """Return the scenes that fall into a period of the spec."""
-    return tuple(s for s in scenes if spec.find_period(int(s.sensed_at[5:7])) is not None)
+    return tuple(s for s in scenes if spec.find_period(s.sensed_at) is not None)
 
 
 def _match_tiles(
@@ -239,9 +239,11 @@ def _merge_rows(planned: RefreshPlan, results: Mapping[str, TileResult], now: st
         keys = planned.keys[decision.tile_id]
         # Keeping a tile later avoids reading it too, so a re-prediction inherits that cost.
         is_full = decision.action is Action.COMPUTE or old is None
+        measured = asdict(result)
+        measured.pop("stages")  # they are summed up in the fact
         rows.append(
             {
-                **asdict(result),
+                **measured,
                 **asdict(keys),
                 "feature_key": keys.feature_key,
                 "map_key": keys.map_key,
@@ -292,6 +294,7 @@ def _record(
             written_bytes=sum(r.written_bytes for r in results.values()),
             n_pixels=n_computed,
             area_km2=n_computed * pixel_km2,
+            stages=sum_stages(*(r.stages for r in results.values())),
         ),
         avoided=replace(
             planned.avoided,

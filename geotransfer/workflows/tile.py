@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from geotransfer.imagery.rasters import (
     write_tile,
 )
 from geotransfer.imagery.stack import read_stack
+from geotransfer.workflows.costing import StageMeter
 from geotransfer.workflows.models import load_cached_model
 
 CONFIDENCE_BINS = 100
@@ -64,6 +66,8 @@ class TileResult:
     cpu_s: float
     read_bytes: int
     written_bytes: int
+    stages: Mapping[str, float]
+    """Of ``cpu_s``, the seconds of each stage."""
 
 
 def compute_tile(task: TileTask) -> TileResult:
@@ -73,23 +77,27 @@ def compute_tile(task: TileTask) -> TileResult:
     found and not computed again.
     """
     started = time.thread_time()
+    meter = StageMeter()
     feature_path, map_path = Path(task.feature_path), Path(task.map_path)
     read_bytes = written_bytes = 0
     if not feature_path.exists():
-        read_bytes, written_bytes = _write_features(task, feature_path)
+        read_bytes, written_bytes = _write_features(task, feature_path, meter)
     if not map_path.exists():
-        written_bytes += _write_map(task, feature_path, map_path)
+        written_bytes += _write_map(task, feature_path, map_path, meter)
     return summarize_tile(
         task,
         cpu_s=time.thread_time() - started,
         read_bytes=read_bytes,
         written_bytes=written_bytes,
+        stages=meter.stages,
     )
 
 
-def _write_features(task: TileTask, path: Path) -> tuple[int, int]:
-    stack = read_stack(task.scenes, task.spec.bands, task.grid, task.tile)
-    measured = compose_measured(stack, task.spec)
+def _write_features(task: TileTask, path: Path, meter: StageMeter) -> tuple[int, int]:
+    with meter.measure("read"):
+        stack = read_stack(task.scenes, task.spec.bands, task.grid, task.tile)
+    with meter.measure("composite"):
+        measured = compose_measured(stack, task.spec)
     outside = ~mask_outline(task.region, task.grid, task.tile)
     values = measured.values
     values[:, outside] = np.nan
@@ -97,24 +105,29 @@ def _write_features(task: TileTask, path: Path) -> tuple[int, int]:
     counts[:, outside] = 0
     names = [*task.spec.measured_names, *[f"count_{p.name}" for p in task.spec.periods]]
     layers = np.concatenate([values, counts])
-    size = write_tile(path, layers, task.grid, task.tile, names=names, nodata=float("nan"))
+    with meter.measure("write"):
+        size = write_tile(path, layers, task.grid, task.tile, names=names, nodata=float("nan"))
     return stack.read_bytes, size
 
 
-def _write_map(task: TileTask, feature_path: Path, path: Path) -> int:
+def _write_map(task: TileTask, feature_path: Path, path: Path, meter: StageMeter) -> int:
     model = load_cached_model(task.blobs_url, task.model_id)
     layers = read_tile(feature_path)
     n_measured = len(task.spec.measured)
     measured = layers[:n_measured].astype(np.float32, copy=False)
     position = locate_pixels(task.grid, task.tile).reshape(2, -1)
-    probability = model.predict(measured.reshape(n_measured, -1), position)
+    with meter.measure("predict"):
+        probability = model.predict(measured.reshape(n_measured, -1), position)
     probability = probability.reshape(-1, task.tile.height, task.tile.width)
     classes = choose_classes(probability, model.legend).astype(np.uint16)
     shown = probability[1:] if len(model.legend.classes) == 2 else probability
     observations = layers[n_measured:].sum(axis=0).astype(np.uint16)
     stacked = np.concatenate([classes[None], encode_probability(shown), observations[None]])
     names = ["class", *list_probability_names(model.legend.names), "observations"]
-    return write_tile(path, stacked, task.grid, task.tile, names=names, nodata=PROBABILITY_NODATA)
+    with meter.measure("write"):
+        return write_tile(
+            path, stacked, task.grid, task.tile, names=names, nodata=PROBABILITY_NODATA
+        )
 
 
 def list_probability_names(class_names: tuple[str, ...]) -> list[str]:
@@ -124,7 +137,12 @@ def list_probability_names(class_names: tuple[str, ...]) -> list[str]:
 
 
 def summarize_tile(
-    task: TileTask, *, cpu_s: float, read_bytes: int, written_bytes: int
+    task: TileTask,
+    *,
+    cpu_s: float,
+    read_bytes: int,
+    written_bytes: int,
+    stages: Mapping[str, float],
 ) -> TileResult:
     """Count classes, valid and confident pixels of a stored tile."""
     layers = read_tile(Path(task.map_path))
@@ -143,6 +161,7 @@ def summarize_tile(
         cpu_s=cpu_s,
         read_bytes=read_bytes,
         written_bytes=written_bytes,
+        stages=stages,
     )
 
 
