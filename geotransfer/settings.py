@@ -35,6 +35,7 @@ SETTINGS = (
     Setting("accuracy_target", 0.80, "Accuracy the map must hold where it counts as reach."),
     Setting("usd_per_cpu_hour", 0.0, "Price of a CPU hour; 0: no money is shown."),
     Setting("watt_per_cpu", 0.0, "Power of one busy CPU; 0: no energy is shown."),
+    Setting("usd_per_label", 0.0, "Price of one more label; 0: label budgets show no money."),
     Setting("lease_s", 30.0, "Seconds without a heartbeat after which a job is taken over."),
     Setting("host", "127.0.0.1", "Address the console listens on."),
     Setting("port", 8501, "Port the console listens on."),
@@ -58,6 +59,7 @@ class Settings:
     accuracy_target: float
     usd_per_cpu_hour: float
     watt_per_cpu: float
+    usd_per_label: float
     lease_s: float
     host: str
     port: int
@@ -115,6 +117,7 @@ BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "accuracy_target": (0.5, 0.999, "a share from 0.5 to below 1"),
     "usd_per_cpu_hour": (0, 1e6, "0 or more"),
     "watt_per_cpu": (0, 1e6, "0 or more"),
+    "usd_per_label": (0, 1e6, "0 or more"),
     "lease_s": (0.1, 86400, "0.1 to 86400 seconds"),
     "port": (1, 65535, "a port from 1 to 65535"),
     "max_upload_mb": (1, 1e6, "at least 1 megabyte"),

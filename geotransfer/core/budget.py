@@ -61,3 +61,118 @@ class RehearsedRegion:
 
     region_id: str
     curves: tuple[BudgetCurve, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetReport:
+    """A region's label budget: what was measured on its own labels, and what more would bring."""
+
+    n_labels: int
+    """Labels there are; 0 for a reference region, whose whole table was rehearsed with."""
+    chosen: str
+    """Strategy of the fine-tuned model that the curve is about."""
+    curve: BudgetCurve
+    forecasts: tuple[BudgetForecast, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStep:
+    """From one number of labels to the next."""
+
+    n_labels: int
+    more: int
+    """Labels more than the step before."""
+    gain: Estimate
+    """AUC over the global model with ``n_labels``."""
+    further: float
+    """Of that, what this step adds."""
+    cost_usd: float | None
+    """Of this step's labels; None where no rate is set."""
+    is_measured: bool
+    """Measured on rows held out; else forecast."""
+
+
+WORTH_AUC = 0.005
+"""A step that adds less than this is within what any two sets of labels differ by."""
+
+
+def list_steps(report: BudgetReport, usd_per_label: float) -> tuple[BudgetStep, ...]:
+    """Return what each larger number of labels brings and costs, measured first, then forecast."""
+    known = [
+        (point.n_labels, point.gain, True)
+        for point in report.curve.points
+        if point.strategy == report.chosen
+    ]
+    known += [(forecast.n_labels, forecast.gain, False) for forecast in report.forecasts]
+    steps = []
+    n_before, gain_before = 0, 0.0
+    for n_labels, gain, is_measured in known:
+        if n_labels <= n_before:
+            continue
+        more = n_labels - n_before
+        steps.append(
+            BudgetStep(
+                n_labels=n_labels,
+                more=more,
+                gain=gain,
+                further=gain.value - gain_before,
+                cost_usd=more * usd_per_label if usd_per_label else None,
+                is_measured=is_measured,
+            )
+        )
+        n_before, gain_before = n_labels, gain.value
+    return tuple(steps)
+
+
+def answer_budget(report: BudgetReport, usd_per_label: float) -> tuple[str, ...]:
+    """Return *how many more labels, for how much gain, at what cost* in sentences."""
+    steps = list_steps(report, usd_per_label)
+    if not steps:
+        return ("No number of labels could be tried; bring more, spread over the region.",)
+    coming = [step for step in steps if not step.is_measured]
+    if not coming:
+        coming = list(steps[1:])
+    start = steps[steps.index(coming[0]) - 1] if coming and coming[0] in steps[1:] else steps[-1]
+    sentences = [
+        f"With {start.n_labels} labels the fine-tuned model gains {start.gain.value:+.3f} AUC over"
+        f" the global one ({start.gain.low:+.3f} to {start.gain.high:+.3f})."
+    ]
+    worth = [step for step in coming if step.further >= WORTH_AUC]
+    if not worth:
+        sentences.append(
+            "More labels are expected to bring less than"
+            f" {WORTH_AUC:g} AUC at each step looked at: spend them elsewhere."
+        )
+    for step in worth[:3]:
+        how = "measured" if step.is_measured else "expected"
+        cost = "" if step.cost_usd is None else f", for {step.cost_usd:,.0f} USD"
+        sentences.append(
+            f"{step.more} more labels ({step.n_labels} in all): a further {step.further:+.3f} AUC"
+            f" {how}{cost}; the whole gain is then between {step.gain.low:+.3f} and"
+            f" {step.gain.high:+.3f} in {step.gain.level:.0%} of cases."
+        )
+    if worth and worth[-1] is not coming[-1]:
+        sentences.append(
+            f"Beyond {worth[-1].n_labels} labels a step adds less than {WORTH_AUC:g} AUC."
+        )
+    return (*sentences, *_compare_regional(report))
+
+
+def _compare_regional(report: BudgetReport) -> tuple[str, ...]:
+    """Say how many labels a model without the global one needs for the same accuracy."""
+    own = [p for p in report.curve.points if p.strategy == report.chosen]
+    rivals = [p for p in report.curve.points if p.strategy.startswith("regional")]
+    if not own or not rivals:
+        return ()
+    first = own[0]
+    equal = next((p for p in rivals if p.auc.value >= first.auc.value), None)
+    most = max(p.n_labels for p in rivals)
+    if equal is None:
+        return (
+            f"The best model of the region's labels alone does not equal with {most} labels what"
+            f" the fine-tuned one has with {first.n_labels}.",
+        )
+    return (
+        f"The best model of the region's labels alone needs {equal.n_labels} labels for what the"
+        f" fine-tuned one has with {first.n_labels}.",
+    )

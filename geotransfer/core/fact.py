@@ -190,6 +190,58 @@ class ModelRolledBack(Fact):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetMeasured(Fact):
+    """Accuracy against the number of labels was measured on a region's own labels."""
+
+    kind: ClassVar[str] = "budget-measured"
+    labels_id: str
+    report_id: str
+    """Blob with the curve and its forecasts."""
+    n_labels: int
+    gain: Estimate
+    """Of the chosen strategy with the most labels tried."""
+    cost: RunCost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsSuggested(Fact):
+    """Places to label were suggested: ranked, or drawn as a probability sample."""
+
+    kind: ClassVar[str] = "labels-suggested"
+    suggestion_id: str
+    """Blob with the places."""
+    design: str
+    n_places: int
+    map_id: str
+    """Map whose classes were the strata, or whose doubts ranked the places."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyReported(Fact):
+    """Everything that labels say about a region's map was put together."""
+
+    kind: ClassVar[str] = "accuracy-reported"
+    map_id: str
+    model_id: str
+    report_id: str
+    """Blob with the whole report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicabilityMapped(Fact):
+    """Where a map applies was mapped, whole."""
+
+    kind: ClassVar[str] = "applicability-mapped"
+    map_id: str
+    model_id: str
+    report_id: str
+    """Blob with rule, threshold, shares and cost of each layer."""
+    inside_share: float
+    """Share of all answered pixels inside the area of applicability."""
+    cost: RunCost
+
+
 F = TypeVar("F", bound=Fact)
 
 FACTS: dict[str, type[Fact]] = {
@@ -207,6 +259,10 @@ FACTS: dict[str, type[Fact]] = {
         FineTuneDone,
         ModelPromoted,
         ModelRolledBack,
+        BudgetMeasured,
+        LabelsSuggested,
+        AccuracyReported,
+        ApplicabilityMapped,
     )
 }
 """Every kind of fact by its name in the ledger."""
