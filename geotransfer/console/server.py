@@ -43,6 +43,11 @@ def make_config(settings: Settings) -> dict[str, object]:
         "browser.gatherUsageStats": False,
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
-        "theme.primaryColor": "#0b6e6e",
+        # One colour for both would pin the light theme: a theme of its own for each keeps the
+        # reader's choice, or what the operating system asks for.
+        "theme.light.primaryColor": "#0b6e6e",
+        "theme.light.linkColor": "#0b6e6e",
+        "theme.dark.primaryColor": "#4fb8ae",
+        "theme.dark.linkColor": "#7fd3ca",
         "logger.level": "warning",
     }
