@@ -9,6 +9,8 @@
     │   ├── LabelsInvalid         a label file as a whole (single rows are rejected, not raised)
     │   ├── SpecMismatch          features that differ from what the model was trained on
     │   ├── TableInvalid          a feature table
+    │   ├── DefinitionInvalid     a file that defines a legend, spec or sensor
+    │   ├── LayerInvalid          a raster without a date: CRS, coverage, unit, years
     │   ├── SettingInvalid        a setting, flag or environment variable
     │   └── NotFound              a region, model, job or file that does not exist
     ├── SceneUnreadable           pixels that cannot be read
@@ -56,6 +58,14 @@ class SpecMismatch(InputError):
 
 class TableInvalid(InputError):
     """A feature table cannot be used."""
+
+
+class DefinitionInvalid(InputError):
+    """A file that defines a legend, a feature spec or a sensor cannot be used."""
+
+
+class LayerInvalid(InputError):
+    """A layer without a date cannot be used: its CRS, coverage, unit or years."""
 
 
 class SettingInvalid(InputError):

@@ -109,7 +109,7 @@ def list_mask_rules(scenes: Sequence[Scene]) -> Sequence[object]:
         for asset in scene.assets:
             if asset.name.startswith("mask:"):
                 name = asset.name.removeprefix("mask:")
-                rules[f"{scene.sensor}/{name}"] = find_mask_rule(scene.sensor, name)
+                rules[f"{scene.sensor}/{name}"] = find_mask_rule(scene, name)
     return sorted(rules.items())
 
 

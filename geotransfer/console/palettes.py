@@ -13,21 +13,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from geotransfer.core.legend import CLASS_COLORS
+
 MISSING_COLOR = "#8c8c8c"
 """No figure: a mid grey no ramp contains, legible on light and dark."""
-
-CLASS_COLORS = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#f0e442",
-    "#6e6e6e",
-)
-"""Okabe and Ito (2008), with grey in the place of black; for legends that bring no colours."""
-
 
 def choose_class_colors(n: int) -> tuple[str, ...]:
     """Return ``n`` colours for classes; from the ninth on they are darker turns of the first."""

@@ -13,8 +13,12 @@ from typing import ClassVar, Generic, TypeVar
 from geotransfer.core.cost import RunCost
 from geotransfer.core.estimate import Estimate, Evaluation
 from geotransfer.core.grid import Grid
+from geotransfer.core.layer import Layer
+from geotransfer.core.legend import Legend
 from geotransfer.core.model import GateResult, ModelVersion
 from geotransfer.core.region import Region
+from geotransfer.core.sensor import Sensor
+from geotransfer.core.spec import FeatureSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,76 @@ class RefreshDone(Fact):
     """Pixels with enough observations by the probability of their class, in 100 equal bins."""
     n_pixels: int = 0
     """Pixels inside the outline."""
+    decisions_id: str = ""
+    """Blob with one row a tile and scene that came, changed or went: ``SceneDecision``; empty
+    before such decisions were stored."""
+    n_judged: int = 0
+    """Pixels whose class is kept by judgement: newer observations than their features know."""
+    detector_id: str = ""
+    """What judged them; another one begins another audit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditStratum:
+    """What an audit saw of pixels that were last computed about equally long ago."""
+
+    name: str
+    """Refreshes since the pixels were last computed: ``1``, ``2``, ``3-4`` …"""
+    n_kept: int
+    """Pixels of the region kept by judgement in this stratum."""
+    n_blocks: int
+    """Blocks drawn."""
+    n_pixels: int
+    """Pixels kept by judgement in them, which were computed anew."""
+    n_stale: int
+    """Of these, pixels whose class changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditDone(Fact):
+    """A random sample of blocks kept by judgement was computed anew and compared.
+
+    Audits accumulate: counts that begin with ``total_``, the shares and the bounds are those of all
+    audits since ``detector_id`` began to judge this region.
+    """
+
+    kind: ClassVar[str] = "audit-done"
+    map_id: str
+    """The map that was audited."""
+    detector_id: str
+    audit_id: str
+    """Blob with one row a drawn block."""
+    n_blocks: int
+    n_pixels: int
+    """Pixels kept by judgement in the blocks drawn."""
+    n_stale: int
+    """Of these, pixels whose class changed; they are corrected at once."""
+    strata: tuple[AuditStratum, ...]
+    total_blocks: int
+    total_pixels: int
+    total_stale: int
+    kept_share: float
+    """Pixels kept by judgement, of the region's pixels, mean over the audited refreshes."""
+    share: float
+    """Estimated stale share of the region's pixels."""
+    bound: float
+    """One-sided 95 % upper bound of it, valid at every look."""
+    bound_kept: float
+    """The same, as a share of the pixels kept by judgement."""
+    is_certified: bool
+    """Enough blocks were seen for the bound to mean something."""
+    needed_blocks: int
+    """Blocks in all that certification needs."""
+    tolerance: float
+    """Stale share the region may have, as set."""
+    is_tightened: bool
+    """The bound is certified and exceeds the tolerance: the next detector judges more strictly and
+    what this one kept is computed anew."""
+    n_exact: int
+    """Pixels kept by an exact test in the blocks drawn, computed anew too."""
+    n_exact_wrong: int
+    """Of these, pixels that differ: a bug. Never counted as judgement."""
+    cost: RunCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +316,38 @@ class ApplicabilityMapped(Fact):
     cost: RunCost
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegendAdded(Fact):
+    """A legend of the workspace's own; a name keeps its meaning for good."""
+
+    kind: ClassVar[str] = "legend-added"
+    legend: Legend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecAdded(Fact):
+    """A feature spec of the workspace's own; a name keeps its meaning for good."""
+
+    kind: ClassVar[str] = "spec-added"
+    spec: FeatureSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorAdded(Fact):
+    """A sensor of the workspace's own; a newer row of the name holds for scenes added from then."""
+
+    kind: ClassVar[str] = "sensor-added"
+    sensor: Sensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerAdded(Fact):
+    """A raster without a date was checked and belongs to a region; the newest of a name counts."""
+
+    kind: ClassVar[str] = "layer-added"
+    layer: Layer
+
+
 F = TypeVar("F", bound=Fact)
 
 FACTS: dict[str, type[Fact]] = {
@@ -253,6 +359,7 @@ FACTS: dict[str, type[Fact]] = {
         RehearsalMade,
         ScenesAdded,
         RefreshDone,
+        AuditDone,
         ModelRegistered,
         LabelsAdded,
         LabelsErased,
@@ -263,6 +370,10 @@ FACTS: dict[str, type[Fact]] = {
         LabelsSuggested,
         AccuracyReported,
         ApplicabilityMapped,
+        LegendAdded,
+        SpecAdded,
+        SensorAdded,
+        LayerAdded,
     )
 }
 """Every kind of fact by its name in the ledger."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dataclasses import dataclass
 
 NODATA_CLASS = 255
@@ -37,6 +39,15 @@ class Legend:
         """Names in order."""
         return tuple(item.name for item in self.classes)
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes, so that one probability says all."""
+        return len(self.classes) == 2
+
+    def find_name(self, code: int) -> str | None:
+        """Return the name of a code; None where it is no class."""
+        return next((item.name for item in self.classes if item.code == code), None)
+
 
 CROPLAND = Legend(
     name="cropland",
@@ -46,6 +57,21 @@ CROPLAND = Legend(
     ),
 )
 """The shipped legend: crop or not. In two-class legends the second class is the positive one."""
+
+CLASS_COLORS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#f0e442",
+    "#6e6e6e",
+)
+"""Okabe and Ito (2008), with grey in the place of black; for legends that bring no colours."""
+
+LEGENDS: Mapping[str, Legend] = {CROPLAND.name: CROPLAND}
+"""Shipped legends by name; a workspace adds its own (``legends add``)."""
 
 APPLICABILITY = Legend(
     name="applicability",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from geotransfer.core.identity import OMIT_DEFAULT
+from geotransfer.core.sensor import MaskRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class Scene:
     processing_baseline: str = ""
     item: str = ""
     """The STAC item as canonical JSON; what the catalog said, whole."""
+    mask_rule: MaskRule | None = field(default=None, metadata=OMIT_DEFAULT)
+    """Of a user's own sensor; None: the shipped row of ``sensor`` has it."""
 
     def find_asset(self, name: str) -> Asset | None:
         """Return the asset called ``name``, or None."""

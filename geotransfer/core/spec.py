@@ -6,19 +6,39 @@ It has a content id and travels inside every model file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from geotransfer.core.identity import content_id
+from geotransfer.core.decode import from_plain
+from geotransfer.core.identity import OMIT_DEFAULT, content_id
 from geotransfer.errors import SpecMismatch
 
-STATISTICS = ("geomedian", "edev", "sdev", "bcdev", "median", "first", "static")
-"""How a measured column comes from a period's observations.
+DEVIATIONS = ("edev", "sdev", "bcdev")
+"""Of all bands together, so a column of one names no band."""
+WHOLE_OBSERVATIONS = ("first", "last", "medoid", "greenest")
+"""Rules that choose one date of a pixel and take every band from it."""
+STATISTICS = (
+    "geomedian",
+    *DEVIATIONS,
+    "median",
+    "mean",
+    "minimum",
+    "maximum",
+    "p10",
+    "p90",
+    "spread",
+    *WHOLE_OBSERVATIONS,
+    "static",
+)
+"""How a measured column comes from a period's valid observations.
 
 ``geomedian`` is the geometric median of all bands; ``edev``, ``sdev``, ``bcdev`` are the median
-Euclidean, cosine and Bray-Curtis deviations from it, as ``-ln`` of the raw value clipped at 1e-9;
-``median`` is per band; ``first`` the first valid observation; ``static`` a layer without a date.
+Euclidean, cosine and Bray-Curtis deviations from it, as ``-ln`` of the raw value clipped at 1e-9.
+``median``, ``mean``, ``minimum``, ``maximum``, ``p10``, ``p90`` and ``spread`` (standard deviation)
+are per band. ``first``, ``last``, ``medoid`` (the date nearest to all others) and ``greenest`` (the
+date of highest NDVI) take whole observations. ``static`` is a layer without a date. Defined on
+arrays in ``imagery/statistics.py``.
 """
 
 FORMULAS = (
@@ -34,17 +54,29 @@ FORMULAS = (
     "minimum",
     "negative",
     "log_sum",
+    "mean",
+    "range",
 )
 """The closed list of formulas; defined on arrays in ``imagery/features.py``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """A part of the year, as calendar months."""
+    """A part of the year, as calendar months, or a span of days, or both."""
 
     name: str
     months: tuple[int, ...]
     """1–12."""
+    start: str = field(default="", metadata=OMIT_DEFAULT)
+    """First day (ISO); empty: from the first scene on."""
+    end: str = field(default="", metadata=OMIT_DEFAULT)
+    """Last day, included; empty: to the last scene."""
+
+    def holds(self, day: str) -> bool:
+        """Whether a day (ISO date, or a moment that starts with one) falls into the period."""
+        date = day[:10]
+        is_within = (not self.start or date >= self.start) and (not self.end or date <= self.end)
+        return is_within and int(date[5:7]) in self.months
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +106,11 @@ class FeatureSpec:
     itself be a formula of other measured columns (an index of the composite)."""
     derived: tuple[Column, ...]
     """Columns always computed from measured ones."""
+    min_valid: int = field(default=0, metadata=OMIT_DEFAULT)
+    """Valid observations a pixel needs in each period to count in reach; 0: the setting's."""
+    gap_filling: str = field(default="", metadata=OMIT_DEFAULT)
+    """Empty: a pixel unseen in one period gets no answer. ``linear``: its columns are interpolated
+    between the periods before and after, and the map flags them."""
 
     @cached_property
     def spec_id(self) -> str:
@@ -97,9 +134,14 @@ class FeatureSpec:
             dict.fromkeys(c.band for c in self.measured if c.band and c.statistic != "static")
         )
 
-    def find_period(self, month: int) -> str | None:
-        """Return the name of the period a calendar month (1–12) falls in, or None."""
-        return next((p.name for p in self.periods if month in p.months), None)
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers without a date the spec reads, each once, in order of first use."""
+        return tuple(dict.fromkeys(c.band for c in self.measured if c.statistic == "static"))
+
+    def find_period(self, day: str) -> str | None:
+        """Return the name of the period a day (ISO) falls in, or None."""
+        return next((p.name for p in self.periods if p.holds(day)), None)
 
     def check_columns(self, names: tuple[str, ...], *, where: str) -> None:
         """Raise ``SpecMismatch`` unless ``names`` are exactly the measured columns in order."""
@@ -119,17 +161,7 @@ class FeatureSpec:
 
 def parse_spec(data: dict[str, Any]) -> FeatureSpec:
     """Rebuild a spec from its plain form, as ``to_plain`` wrote it."""
-
-    def parse_columns(items: list[dict[str, Any]]) -> tuple[Column, ...]:
-        return tuple(Column(**{**item, "inputs": tuple(item["inputs"])}) for item in items)
-
-    return FeatureSpec(
-        name=data["name"],
-        version=data["version"],
-        periods=tuple(Period(name=p["name"], months=tuple(p["months"])) for p in data["periods"]),
-        measured=parse_columns(data["measured"]),
-        derived=parse_columns(data["derived"]),
-    )
+    return from_plain(FeatureSpec, data)
 
 
 BANDS = (

@@ -14,19 +14,21 @@ import fsspec
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import NotFound, SceneInvalid, SceneUnreadable
-from geotransfer.imagery.sensors import Sensor, find_sensor
+from geotransfer.imagery.sensors import SENSORS, MaskRule, Sensor, find_sensor
 
 OFFSET_BASELINE = 4.0
 """From this Sentinel-2 processing baseline on, digital numbers carry +1000."""
 
 
-def read_catalog(location: str) -> list[Scene]:
+def read_catalog(location: str, *, sensors: Sequence[Sensor] = ()) -> list[Scene]:
     """Read scenes from an item file, an item collection, or a folder of item files.
 
     Parameters
     ----------
     location
         Path or URL of a JSON file, or a folder.
+    sensors
+        A workspace's own rows; they come before the shipped ones.
 
     Raises
     ------
@@ -43,15 +45,15 @@ def read_catalog(location: str) -> list[Scene]:
                 f"{location}: the folder holds no STAC item (*.json); give a folder of items, or an"
                 " item collection file."
             )
-        scenes = [scene for file in files for scene in _read_document(str(file))]
+        scenes = [scene for file in files for scene in _read_document(str(file), sensors)]
     else:
-        scenes = _read_document(location)
+        scenes = _read_document(location, sensors)
     if not scenes:
         raise NotFound(f"{location}: no STAC item in it; give an item or an item collection.")
     return sorted(scenes, key=lambda scene: (scene.sensed_at, scene.scene_id))
 
 
-def _read_document(location: str) -> list[Scene]:
+def _read_document(location: str, sensors: Sequence[Sensor]) -> list[Scene]:
     try:
         with fsspec.open(location, "rb") as file:
             document = json.loads(file.read())
@@ -68,10 +70,12 @@ def _read_document(location: str) -> list[Scene]:
         items = [document]
     else:
         return []
-    return [parse_item(item, location) for item in items]
+    return [parse_item(item, location, sensors=sensors) for item in items]
 
 
-def parse_item(item: Mapping[str, Any], location: str) -> Scene:
+def parse_item(
+    item: Mapping[str, Any], location: str, *, sensors: Sequence[Sensor] = ()
+) -> Scene:
     """Turn one STAC item into a scene.
 
     Parameters
@@ -80,6 +84,8 @@ def parse_item(item: Mapping[str, Any], location: str) -> Scene:
         The item as JSON parts.
     location
         Path or URL it was read from; relative asset paths start there.
+    sensors
+        A workspace's own rows; they come before the shipped ones.
     """
     scene_id = str(item.get("id") or "")
     properties = item.get("properties") or {}
@@ -91,11 +97,13 @@ def parse_item(item: Mapping[str, Any], location: str) -> Scene:
     bounds = item.get("bbox")
     if not bounds:
         raise SceneInvalid(f"{location}: item {scene_id} has no bbox; add one in EPSG:4326.")
-    sensor = find_sensor(str(item.get("collection") or ""), str(properties.get("platform") or ""))
+    sensor = find_sensor(
+        str(item.get("collection") or ""), str(properties.get("platform") or ""), sensors
+    )
     assets = tuple(
-        _parse_asset(name, sensor.bands.get(name, name), asset, item, sensor, location)
-        for name, asset in item["assets"].items()
-        if name in sensor.bands or name in sensor.masks
+        _parse_asset(name, band, number, item, sensor, location)
+        for name in item["assets"]
+        for band, number in _match_bands(name, sensor)
     )
     if not assets:
         raise SceneInvalid(
@@ -116,7 +124,30 @@ def parse_item(item: Mapping[str, Any], location: str) -> Scene:
         shape=_find_shape(properties),
         processing_baseline=str(properties.get("s2:processing_baseline") or ""),
         item=canonical_json(item).decode(),
+        mask_rule=_find_own_rule(assets, sensor),
     )
+
+
+def _match_bands(name: str, sensor: Sensor) -> list[tuple[str, int]]:
+    """Return our name and the file's band for all that a sensor reads from one asset.
+
+    A row may take several bands of one file, as ``asset:number``.
+    """
+    if name in sensor.masks:
+        return [(name, 1)]
+    found = [(sensor.bands[name], 1)] if name in sensor.bands else []
+    for key, band in sensor.bands.items():
+        asset, separator, number = key.rpartition(":")
+        if separator and asset == name and number.isdigit():
+            found.append((band, int(number)))
+    return found
+
+
+def _find_own_rule(assets: Sequence[Asset], sensor: Sensor) -> MaskRule | None:
+    if sensor.name in SENSORS:
+        return None
+    names = [a.name.removeprefix("mask:") for a in assets if a.name.startswith("mask:")]
+    return sensor.masks[names[0]] if names else None
 
 
 def _find_crs(properties: Mapping[str, Any]) -> str | None:
@@ -143,13 +174,14 @@ def _find_shape(properties: Mapping[str, Any]) -> tuple[int, int] | None:
 def _parse_asset(
     name: str,
     band: str,
-    asset: Mapping[str, Any],
+    number: int,
     item: Mapping[str, Any],
     sensor: Sensor,
     location: str,
 ) -> Asset:
+    asset: Mapping[str, Any] = item["assets"][name]
     rasters = asset.get("raster:bands") or asset.get("bands") or [{}]
-    raster = rasters[0]
+    raster = rasters[number - 1] if number <= len(rasters) else rasters[0]
     is_mask = name in sensor.masks
 
     def state(key: str) -> Any:
@@ -163,6 +195,7 @@ def _parse_asset(
     return Asset(
         name="mask:" + name if is_mask else band,
         href=_resolve_href(str(asset.get("href", "")), location),
+        band=number,
         scale=1.0 if is_mask else float(sensor.scale if scale is None else scale),
         offset=0.0 if is_mask else float(offset or 0.0),
         nodata=_parse_nodata(nodata),

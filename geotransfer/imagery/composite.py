@@ -11,6 +11,7 @@ from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.features import evaluate_column
 from geotransfer.imagery.geomedian import compute_geomedian
 from geotransfer.imagery.stack import DN_SCALE, Stack
+from geotransfer.imagery.statistics import RULES, summarize
 
 COMPOSITE_VERSION = 1
 """Grows when the same inputs give other measured columns. Part of the key of only-if-changed."""
@@ -53,10 +54,9 @@ def compose_measured(
     shape = stack.valid.shape[1:]
     values = np.full((len(spec.measured), *shape), np.nan, dtype=np.float32)
     counts = np.zeros((len(spec.periods), *shape), dtype=np.uint16)
-    months = np.array([int(date[5:7]) for date in stack.dates], dtype=np.int64)
     position = {name: row for row, name in enumerate(spec.measured_names)}
     for number, period in enumerate(spec.periods):
-        steps = np.isin(months, period.months)
+        steps = np.array([period.holds(date) for date in stack.dates], dtype=bool)
         dn = np.ascontiguousarray(stack.dn[steps])
         valid = np.ascontiguousarray(stack.valid[steps])
         counts[number] = valid.sum(axis=0)
@@ -92,30 +92,9 @@ def _summarize_period(
                 layers[column.name] = found.median[band_row[column.band]]
             elif column.statistic in raw:
                 layers[column.name] = -np.log(np.maximum(raw[column.statistic], MAD_FLOOR))
-    for column in columns:
-        if column.statistic == "median":
-            layers[column.name] = _find_median(dn[:, band_row[column.band]], valid)
-        elif column.statistic == "first":
-            layers[column.name] = _find_first(dn[:, band_row[column.band]], valid)
+    for statistic in dict.fromkeys(c.statistic for c in columns if c.statistic in RULES):
+        found_layers = summarize(statistic, dn, valid, spec.bands)
+        for column in columns:
+            if column.statistic == statistic:
+                layers[column.name] = found_layers[band_row[column.band]]
     return layers
-
-
-def _find_median(dn: NDArray[np.int16], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Median over valid dates, shape (y, x); the mean of the middle two where they are even."""
-    if dn.shape[0] == 0:
-        return np.full(dn.shape[1:], np.nan, dtype=np.float32)
-    count = valid.sum(axis=0)
-    ranked = np.sort(np.where(valid, dn.astype(np.float32), np.float32(np.inf)), axis=0)
-    low = np.take_along_axis(ranked, np.maximum((count - 1) // 2, 0)[None], axis=0)[0]
-    high = np.take_along_axis(ranked, np.minimum(count // 2, len(dn) - 1)[None], axis=0)[0]
-    with np.errstate(invalid="ignore"):
-        middle = (low + high) / 2 * np.float32(DN_SCALE)
-    return np.where(count > 0, middle, np.float32(np.nan)).astype(np.float32)
-
-
-def _find_first(dn: NDArray[np.int16], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the first valid observation, shape (y, x)."""
-    if dn.shape[0] == 0:
-        return np.full(dn.shape[1:], np.nan, dtype=np.float32)
-    first = np.take_along_axis(dn, valid.argmax(axis=0)[None], axis=0)[0] * np.float32(DN_SCALE)
-    return np.where(valid.any(axis=0), first, np.float32(np.nan)).astype(np.float32)

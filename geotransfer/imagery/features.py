@@ -77,14 +77,33 @@ def absolute_difference(a: Array, b: Array) -> Array:
     return change
 
 
-def maximum(a: Array, b: Array) -> Array:
-    """Return the larger value; NaN where either is."""
-    return np.maximum(a, b)
+def maximum(*parts: Array) -> Array:
+    """Return the largest value; NaN where any is."""
+    found: Array = parts[0].copy()
+    for item in parts[1:]:
+        np.maximum(found, item, out=found)
+    return found
 
 
-def minimum(a: Array, b: Array) -> Array:
-    """Return the smaller value; NaN where either is."""
-    return np.minimum(a, b)
+def minimum(*parts: Array) -> Array:
+    """Return the smallest value; NaN where any is."""
+    found: Array = parts[0].copy()
+    for item in parts[1:]:
+        np.minimum(found, item, out=found)
+    return found
+
+
+def mean(*parts: Array) -> Array:
+    """Return the mean; NaN where any is."""
+    total: Array = parts[0].copy()
+    for item in parts[1:]:
+        total += item
+    return total / np.float32(len(parts))
+
+
+def value_range(*parts: Array) -> Array:
+    """Return the largest minus the smallest value; NaN where any is."""
+    return maximum(*parts) - minimum(*parts)
 
 
 def negative(a: Array) -> Array:
@@ -113,6 +132,8 @@ _FORMULAS: dict[str, Callable[..., Array]] = {
     "minimum": minimum,
     "negative": negative,
     "log_sum": log_sum,
+    "mean": mean,
+    "range": value_range,
 }
 
 

@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 
+from geotransfer.core.scene import Scene
+from geotransfer.core.sensor import MaskKind, MaskRule, Sensor
 from geotransfer.core.spec import BANDS
+from geotransfer.errors import NotFound
 
-
-class MaskKind(StrEnum):
-    """How a mask band says that a pixel is not the ground."""
-
-    CLASSES = "classes"
-    """One code a pixel; some codes are bad (Sentinel-2 SCL)."""
-    BITS = "bits"
-    """Flags packed in bits; any of some bits is bad (Landsat QA_PIXEL)."""
-    FLAG = "flag"
-    """Zero is clear, anything else is cloud."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaskRule:
-    """Which pixels of a scene do not show the ground. Part of the key of only-if-changed."""
-
-    kind: MaskKind
-    bad: tuple[int, ...] = ()
-    """Bad codes, or bad bit positions."""
-    dilate_px: int = 2
-    """Bad pixels grow by this many pixels of the grid: cloud edges are seldom masked whole."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sensor:
-    """One row of the sensor table."""
-
-    name: str
-    bands: Mapping[str, str]
-    """Asset name in the catalog → our band name."""
-    scale: float
-    """Where the catalog states none."""
-    offset: float
-    nodata: float | None
-    masks: Mapping[str, MaskRule] = field(default_factory=dict)
-    """Asset name in the catalog → rule; the first one found is used."""
-
+__all__ = ["MaskKind", "MaskRule", "Sensor"]
 
 _SCL = MaskRule(kind=MaskKind.CLASSES, bad=(0, 1, 3, 8, 9, 10, 11))
 _QA_PIXEL = MaskRule(kind=MaskKind.BITS, bad=(0, 1, 2, 3, 4, 5))
 _CLOUD = MaskRule(kind=MaskKind.FLAG)
-
-_OURS = (
-    "blue",
-    "green",
-    "red",
-    "nir",
-    "swir_1",
-    "swir_2",
-    "red_edge_1",
-    "red_edge_2",
-    "red_edge_3",
-)
 
 SENTINEL_2 = Sensor(
     name="sentinel-2-l2a",
@@ -86,6 +39,7 @@ SENTINEL_2 = Sensor(
     offset=0.0,
     nodata=0,
     masks={"scl": _SCL, "SCL": _SCL, "cloud": _CLOUD},
+    collections=("sentinel-2", "sentinel2"),
 )
 
 LANDSAT = Sensor(
@@ -102,18 +56,49 @@ LANDSAT = Sensor(
     offset=-0.2,
     nodata=0,
     masks={"qa_pixel": _QA_PIXEL},
+    collections=("landsat",),
 )
 
 SENSORS = {sensor.name: sensor for sensor in (SENTINEL_2, LANDSAT)}
 """Shipped rows by name."""
 
 
-def find_sensor(collection: str, platform: str) -> Sensor:
-    """Return the row for a catalog's collection and platform; Sentinel-2 names are the default."""
+def find_sensor(collection: str, platform: str, own: Sequence[Sensor] = ()) -> Sensor:
+    """Return the row for a catalog's collection and platform.
+
+    A user's own rows come first, by their name or a word of theirs; Sentinel-2 names are the
+    default.
+    """
     words = f"{collection} {platform}".lower()
+    for sensor in own:
+        if sensor.name.lower() == collection.lower() or any(w in words for w in sensor.collections):
+            return sensor
     return LANDSAT if "landsat" in words else SENTINEL_2
 
 
-def find_mask_rule(sensor_name: str, mask_asset: str) -> MaskRule | None:
-    """Return the rule for a mask asset of a sensor, or None where it has none."""
-    return SENSORS[sensor_name].masks.get(mask_asset)
+def choose_sensor(name: str, own: Sequence[Sensor] = ()) -> Sensor:
+    """Return a row by its name.
+
+    Raises
+    ------
+    NotFound
+        No sensor is called that; the message lists what there is.
+    """
+    rows: Mapping[str, Sensor] = {**SENSORS, **{sensor.name: sensor for sensor in own}}
+    if name not in rows:
+        raise NotFound(
+            f"there is no sensor {name!r}; there are: {', '.join(rows)}. `geotransfer sensors add"
+            " FILE` adds one."
+        )
+    return rows[name]
+
+
+def find_mask_rule(scene: Scene, mask_asset: str) -> MaskRule | None:
+    """Return the rule for a mask asset of a scene, or None where there is none.
+
+    A scene of a user's own sensor carries its rule; the shipped rows serve all others.
+    """
+    if scene.mask_rule is not None:
+        return scene.mask_rule
+    sensor = SENSORS.get(scene.sensor)
+    return None if sensor is None else sensor.masks.get(mask_asset)

@@ -122,7 +122,7 @@ def find_mask(scene: Scene) -> tuple[Asset | None, MaskRule | None]:
     """Return the scene's mask asset and its rule, or a pair of None."""
     for asset in scene.assets:
         if asset.name.startswith("mask:"):
-            return asset, find_mask_rule(scene.sensor, asset.name.removeprefix("mask:"))
+            return asset, find_mask_rule(scene, asset.name.removeprefix("mask:"))
     return None, None
 
 
@@ -238,12 +238,17 @@ def _warp_assets(
             # odc-stac and its libraries use each other's older names; nothing a user can mend.
             warnings.simplefilter("ignore")
             loaded = odc.stac.load(
-                [_make_item(scene, assets)], bands=[a.name for a in assets], geobox=geobox,
+                [_make_item(scene, assets)], bands=[_name_band(a) for a in assets], geobox=geobox,
                 resampling="nearest", chunks=None, fail_on_error=True,
             )  # fmt: skip
     except (rasterio.errors.RasterioError, OSError, RuntimeError, ValueError) as error:
         raise _explain_failure(scene, assets, error) from error
-    return {a.name: np.asarray(loaded[a.name].values[0]) for a in assets}
+    return {a.name: np.asarray(loaded[_name_band(a)].values[0]) for a in assets}
+
+
+def _name_band(asset: Asset) -> str:
+    """Return odc-stac's name of a band of a file."""
+    return asset.name if asset.band == 1 else f"{asset.name}.{asset.band}"
 
 
 def find_coverage(scene: Scene, geobox: GeoBox) -> NDArray[np.bool_]:
@@ -298,7 +303,7 @@ def _make_item(scene: Scene, assets: Sequence[Asset]) -> pystac.Item:
                 href=asset.href,
                 media_type="image/tiff; application=geotiff; profile=cloud-optimized",
                 roles=["data"],
-                extra_fields={"raster:bands": [band]},
+                extra_fields={"raster:bands": [band] * asset.band},
             ),
         )
     return item
