@@ -33,6 +33,9 @@ SETTINGS = (
     Setting("tile_px", 256, "Side of a tile in pixels, for grids made from now on."),
     Setting("min_valid", 3, "Valid observations a pixel needs in each period to count in reach."),
     Setting("accuracy_target", 0.80, "Accuracy the map must hold where it counts as reach."),
+    Setting("stale_tolerance", 0.02, "Share of a map's pixels that may be stale, by its audit."),
+    Setting("audit_blocks", 24, "Blocks kept by judgement that each refresh computes as a check."),
+    Setting("cube_gb", 20.0, "Disk for pixels already read, in gigabytes; 0: none is kept."),
     Setting("usd_per_cpu_hour", 0.0, "Price of a CPU hour; 0: no money is shown."),
     Setting("watt_per_cpu", 0.0, "Power of one busy CPU; 0: no energy is shown."),
     Setting("usd_per_label", 0.0, "Price of one more label; 0: label budgets show no money."),
@@ -57,6 +60,9 @@ class Settings:
     tile_px: int
     min_valid: int
     accuracy_target: float
+    stale_tolerance: float
+    audit_blocks: int
+    cube_gb: float
     usd_per_cpu_hour: float
     watt_per_cpu: float
     usd_per_label: float
@@ -115,6 +121,9 @@ BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "tile_px": (32, 65536, "at least 32 pixels"),
     "min_valid": (1, 1000, "at least 1 observation"),
     "accuracy_target": (0.5, 0.999, "a share from 0.5 to below 1"),
+    "stale_tolerance": (0.0, 1.0, "a share from 0 (compute everything) to 1"),
+    "audit_blocks": (0, 1e6, "0 (no audit, and no judgement) or a number of blocks"),
+    "cube_gb": (0, 1e6, "0 (keep nothing) or gigabytes"),
     "usd_per_cpu_hour": (0, 1e6, "0 or more"),
     "watt_per_cpu": (0, 1e6, "0 or more"),
     "usd_per_label": (0, 1e6, "0 or more"),
