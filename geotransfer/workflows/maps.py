@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Tile, cut_tiles
 from geotransfer.core.legend import NODATA_CLASS
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
-from geotransfer.core.spec import SPECS
 from geotransfer.imagery.rasters import (
     PROBABILITY_NODATA,
     PROBABILITY_SCALE,
@@ -22,6 +22,8 @@ from geotransfer.imagery.rasters import (
 )
 from geotransfer.store.tables import Row
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_spec
+from geotransfer.workflows.map_layers import write_map_layers
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.scene_list import RegionScenes
 from geotransfer.workflows.tile import list_probability_names
@@ -43,7 +45,10 @@ def write_map(
     map_id: str,
     version: ModelVersion,
 ) -> Path:
-    """Write class, probability, observation and composite rasters; a map that exists is reused."""
+    """Write a map's rasters; those of a map that exists are reused.
+
+    Class, probability, observations, composites; and against the map before, what changed and when.
+    """
     folder = locate_map(workspace, region.region_id, map_id)
     legend = load_cached_model(workspace.blobs_url, version.model_id).legend
     grid = inputs.grid
@@ -75,7 +80,7 @@ def write_map(
             folder / "observations.tif", grid, read_maps(-1, None, "uint16"), dtype="uint16",
             names=["valid observations"], nodata=PROBABILITY_NODATA,
         )  # fmt: skip
-    spec = SPECS[region.spec_name]
+    spec = find_spec(workspace, region.spec_name)
     period = spec.periods[-1].name
     for name, bands in (("true-colour", TRUE_COLOUR), ("false-colour", FALSE_COLOUR)):
         columns = [f"{band}_{period}" for band in bands]
@@ -93,4 +98,13 @@ def write_map(
             folder / f"{name}.tif", grid, read_colours(), dtype="uint8", names=list(bands),
             nodata=0, resampling="average",
         )  # fmt: skip
+    last = workspace.ledger.read_last(RefreshDone, region_id=region.region_id)
+    write_map_layers(
+        folder,
+        locate_map(workspace, region.region_id, last.map_id) if last else None,
+        grid=grid,
+        tiles=tiles,
+        rows=by_id,
+        legend=legend,
+    )
     return folder
