@@ -70,6 +70,16 @@ class TileResult:
     """Of ``cpu_s``, the seconds of each stage."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileCounts:
+    """What a tile's layers come to."""
+
+    class_counts: tuple[int, ...]
+    n_inside: int
+    n_valid: int
+    confidence_counts: tuple[int, ...]
+
+
 def compute_tile(task: TileTask) -> TileResult:
     """Bring one tile up to date, using whatever of it exists already.
 
@@ -80,12 +90,24 @@ def compute_tile(task: TileTask) -> TileResult:
     meter = StageMeter()
     feature_path, map_path = Path(task.feature_path), Path(task.map_path)
     read_bytes = written_bytes = 0
-    if not feature_path.exists():
-        read_bytes, written_bytes = _write_features(task, feature_path, meter)
-    if not map_path.exists():
-        written_bytes += _write_map(task, feature_path, map_path, meter)
-    return summarize_tile(
-        task,
+    inside = mask_outline(task.region, task.grid, task.tile)
+    if feature_path.exists():
+        features = read_tile(feature_path)
+    else:
+        features, read_bytes = _make_features(task, inside, meter)
+        written_bytes += _write_features(task, features, feature_path, meter)
+    if map_path.exists():
+        layers = read_tile(map_path)
+    else:
+        layers = _make_map(task, features, meter)
+        written_bytes += _write_map(task, layers, map_path, meter)
+    counts = count_tile(task, inside=inside, features=features, layers=layers)
+    return TileResult(
+        tile_id=task.tile.tile_id,
+        class_counts=counts.class_counts,
+        n_inside=counts.n_inside,
+        n_valid=counts.n_valid,
+        confidence_counts=counts.confidence_counts,
         cpu_s=time.thread_time() - started,
         read_bytes=read_bytes,
         written_bytes=written_bytes,
@@ -93,40 +115,58 @@ def compute_tile(task: TileTask) -> TileResult:
     )
 
 
-def _write_features(task: TileTask, path: Path, meter: StageMeter) -> tuple[int, int]:
+def _make_features(
+    task: TileTask, inside: NDArray[np.bool_], meter: StageMeter
+) -> tuple[NDArray[np.float32], int]:
+    """Return measured columns and valid observations, shape (layer, y, x), and bytes read."""
+    if not inside.any():
+        n_measured, n_periods = len(task.spec.measured), len(task.spec.periods)
+        layers = np.full((n_measured + n_periods, *inside.shape), np.nan, dtype=np.float32)
+        layers[n_measured:] = 0
+        return layers, 0
     with meter.measure("read"):
         stack = read_stack(task.scenes, task.spec.bands, task.grid, task.tile)
+    is_whole = bool(inside.all())
+    if not is_whole:
+        # Nothing is computed outside.
+        stack.valid[:, ~inside] = False
     with meter.measure("composite"):
         measured = compose_measured(stack, task.spec)
-    outside = ~mask_outline(task.region, task.grid, task.tile)
-    values = measured.values
-    values[:, outside] = np.nan
-    counts = measured.counts.astype(np.float32)
-    counts[:, outside] = 0
+        layers = np.concatenate([measured.values, measured.counts.astype(np.float32)])
+    if not is_whole:
+        layers[: len(measured.values), ~inside] = np.nan
+    return layers, stack.read_bytes
+
+
+def _write_features(
+    task: TileTask, features: NDArray[np.float32], path: Path, meter: StageMeter
+) -> int:
     names = [*task.spec.measured_names, *[f"count_{p.name}" for p in task.spec.periods]]
-    layers = np.concatenate([values, counts])
     with meter.measure("write"):
-        size = write_tile(path, layers, task.grid, task.tile, names=names, nodata=float("nan"))
-    return stack.read_bytes, size
+        return write_tile(path, features, task.grid, task.tile, names=names, nodata=float("nan"))
 
 
-def _write_map(task: TileTask, feature_path: Path, path: Path, meter: StageMeter) -> int:
+def _make_map(task: TileTask, features: NDArray[np.float32], meter: StageMeter) -> Array:
+    """Return class, probabilities and valid observations, uint16, shape (layer, y, x)."""
     model = load_cached_model(task.blobs_url, task.model_id)
-    layers = read_tile(feature_path)
     n_measured = len(task.spec.measured)
-    measured = layers[:n_measured].astype(np.float32, copy=False)
-    position = locate_pixels(task.grid, task.tile).reshape(2, -1)
+    measured = features[:n_measured]
+    position = None if model.is_global else locate_pixels(task.grid, task.tile).reshape(2, -1)
     with meter.measure("predict"):
         probability = model.predict(measured.reshape(n_measured, -1), position)
     probability = probability.reshape(-1, task.tile.height, task.tile.width)
     classes = choose_classes(probability, model.legend).astype(np.uint16)
     shown = probability[1:] if len(model.legend.classes) == 2 else probability
-    observations = layers[n_measured:].sum(axis=0).astype(np.uint16)
-    stacked = np.concatenate([classes[None], encode_probability(shown), observations[None]])
-    names = ["class", *list_probability_names(model.legend.names), "observations"]
+    observations = features[n_measured:].sum(axis=0).astype(np.uint16)
+    return np.concatenate([classes[None], encode_probability(shown), observations[None]])
+
+
+def _write_map(task: TileTask, layers: Array, path: Path, meter: StageMeter) -> int:
+    legend = load_cached_model(task.blobs_url, task.model_id).legend
+    names = ["class", *list_probability_names(legend.names), "observations"]
     with meter.measure("write"):
         return write_tile(
-            path, stacked, task.grid, task.tile, names=names, nodata=PROBABILITY_NODATA
+            path, layers, task.grid, task.tile, names=names, nodata=PROBABILITY_NODATA
         )
 
 
@@ -136,37 +176,32 @@ def list_probability_names(class_names: tuple[str, ...]) -> list[str]:
     return [f"probability of {name}" for name in shown]
 
 
-def summarize_tile(
-    task: TileTask,
-    *,
-    cpu_s: float,
-    read_bytes: int,
-    written_bytes: int,
-    stages: Mapping[str, float],
-) -> TileResult:
-    """Count classes, valid and confident pixels of a stored tile."""
-    layers = read_tile(Path(task.map_path))
-    counts = read_tile(Path(task.feature_path))[len(task.spec.measured) :]
+def count_tile(
+    task: TileTask, *, inside: NDArray[np.bool_], features: NDArray[np.float32], layers: Array
+) -> TileCounts:
+    """Count classes, valid and confident pixels of a tile, from its feature and map layers."""
     codes = layers[0]
-    enough = (counts >= task.min_valid).all(axis=0) & (codes != NODATA_CLASS)
+    enough = (features[len(task.spec.measured) :] >= task.min_valid).all(axis=0)
+    enough &= codes != NODATA_CLASS
     legend = load_cached_model(task.blobs_url, task.model_id).legend
-    confidence = find_confidence(layers[1:-1])
-    bins = np.histogram(confidence[enough], bins=CONFIDENCE_BINS, range=(0.0, 1.0))[0]
-    return TileResult(
-        tile_id=task.tile.tile_id,
-        class_counts=tuple(int((codes == code).sum()) for code in legend.codes),
-        n_inside=int(mask_outline(task.region, task.grid, task.tile).sum()),
+    n_by_code = np.bincount(codes.ravel(), minlength=256)
+    return TileCounts(
+        class_counts=tuple(int(n_by_code[code]) for code in legend.codes),
+        n_inside=int(inside.sum()),
         n_valid=int(enough.sum()),
-        confidence_counts=tuple(int(n) for n in bins),
-        cpu_s=cpu_s,
-        read_bytes=read_bytes,
-        written_bytes=written_bytes,
-        stages=stages,
+        confidence_counts=count_confidence(layers[1:-1][:, enough]),
     )
 
 
+def count_confidence(encoded: Array) -> tuple[int, ...]:
+    """Count pixels by the probability of their class; ``encoded`` has shape (layer, n)."""
+    confidence = find_confidence(encoded)
+    bins = np.histogram(confidence, bins=CONFIDENCE_BINS, range=(0.0, 1.0))[0]
+    return tuple(int(n) for n in bins)
+
+
 def find_confidence(encoded: Array) -> NDArray[np.float64]:
-    """Return the probability of the chosen class from stored layers, shape (y, x)."""
+    """Return the probability of the chosen class from stored layers, shape (layer, …)."""
     probability = encoded.astype(np.float64) * 1e-4
     if len(encoded) == 1:
         return np.asarray(np.maximum(probability[0], 1 - probability[0]))
