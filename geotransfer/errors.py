@@ -6,6 +6,8 @@
     ├── InputError                what the user gave cannot be used; exit code 2
     │   ├── OutlineInvalid        a region's outline
     │   ├── SceneInvalid          a scene's description: asset, CRS, scale, offset
+    │   │   ├── BandMissing       a band that the region's spec needs
+    │   │   └── ScaleMixed        scale or offset differ between bands of one scene
     │   ├── LabelsInvalid         a label file as a whole (single rows are rejected, not raised)
     │   ├── SpecMismatch          features that differ from what the model was trained on
     │   ├── TableInvalid          a feature table
@@ -46,6 +48,14 @@ class OutlineInvalid(InputError):
 
 class SceneInvalid(InputError):
     """A scene's description is incomplete or contradicts itself."""
+
+
+class BandMissing(SceneInvalid):
+    """A scene lacks a band that the region's spec needs."""
+
+
+class ScaleMixed(SceneInvalid):
+    """Scale or offset differ between the bands of one scene."""
 
 
 class LabelsInvalid(InputError):

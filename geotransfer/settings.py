@@ -39,6 +39,15 @@ SETTINGS = (
     Setting("usd_per_cpu_hour", 0.0, "Price of a CPU hour; 0: no money is shown."),
     Setting("watt_per_cpu", 0.0, "Power of one busy CPU; 0: no energy is shown."),
     Setting("usd_per_label", 0.0, "Price of one more label; 0: label budgets show no money."),
+    Setting(
+        "catalog_url",
+        "https://earth-search.aws.element84.com/v1",
+        "STAC API that scenes are searched in where none is named.",
+    ),
+    Setting("http_retries", 4, "Attempts after the first where a server fails or is slow."),
+    Setting("http_delay_s", 0.5, "Seconds before the first retry; they double with each."),
+    Setting("http_timeout_s", 30.0, "Seconds one attempt may take."),
+    Setting("signers", "", "YAML file that says which hosts need a key or a signature."),
     Setting("lease_s", 30.0, "Seconds without a heartbeat after which a job is taken over."),
     Setting("host", "127.0.0.1", "Address the console listens on."),
     Setting("port", 8501, "Port the console listens on."),
@@ -66,6 +75,11 @@ class Settings:
     usd_per_cpu_hour: float
     watt_per_cpu: float
     usd_per_label: float
+    catalog_url: str
+    http_retries: int
+    http_delay_s: float
+    http_timeout_s: float
+    signers: str
     lease_s: float
     host: str
     port: int
@@ -127,6 +141,9 @@ BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "usd_per_cpu_hour": (0, 1e6, "0 or more"),
     "watt_per_cpu": (0, 1e6, "0 or more"),
     "usd_per_label": (0, 1e6, "0 or more"),
+    "http_retries": (0, 20, "0 to 20 retries"),
+    "http_delay_s": (0, 60, "0 to 60 seconds"),
+    "http_timeout_s": (0.1, 3600, "0.1 to 3600 seconds"),
     "lease_s": (0.1, 86400, "0.1 to 86400 seconds"),
     "port": (1, 65535, "a port from 1 to 65535"),
     "max_upload_mb": (1, 1e6, "at least 1 megabyte"),

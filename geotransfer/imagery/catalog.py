@@ -1,32 +1,83 @@
-"""Catalogs: STAC items in files and folders become scenes. Reads descriptions, never pixels."""
+"""Catalogs: descriptions in files, folders and STAC APIs become scenes. Pixels are never read.
+
+What cannot be used is never dropped in silence: it is an exclusion with a sentence, or is counted
+under the reason why it was passed over.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-import fsspec
+from geotransfer.core.exclusion import Exclusion, ExclusionReason
+from geotransfer.core.scene import Scene
+from geotransfer.errors import (
+    BandMissing,
+    GeoTransferError,
+    InputError,
+    NotFound,
+    ScaleMixed,
+    SceneInvalid,
+    SceneUnreadable,
+)
+from geotransfer.imagery.access import DIRECT, Access, is_remote, read_document, strip_secrets
+from geotransfer.imagery.folder_description import find_description
+from geotransfer.imagery.raster_folder import read_folder
+from geotransfer.imagery.scene_query import Query, Sieve
+from geotransfer.imagery.sensors import Sensor
+from geotransfer.imagery.stac_items import parse_item
+from geotransfer.imagery.stac_search import is_api, search_items, walk_catalog
 
-from geotransfer.core.identity import canonical_json
-from geotransfer.core.scene import Asset, Scene
-from geotransfer.errors import NotFound, SceneInvalid, SceneUnreadable
-from geotransfer.imagery.sensors import SENSORS, MaskRule, Sensor, find_sensor
+Origin = tuple[Mapping[str, Any], str]
+"""A STAC item and the address it was read from."""
 
-OFFSET_BASELINE = 4.0
-"""From this Sentinel-2 processing baseline on, digital numbers carry +1000."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a catalog holds for a query."""
+
+    scenes: tuple[Scene, ...]
+    """By date and id."""
+    exclusions: tuple[Exclusion, ...]
+    passed_over: Mapping[str, int]
+    """Items that were not asked for, by reason."""
 
 
 def read_catalog(location: str, *, sensors: Sequence[Sensor] = ()) -> list[Scene]:
-    """Read scenes from an item file, an item collection, or a folder of item files.
+    """Read every scene of a catalog, or none: the first faulty description raises.
+
+    Raises
+    ------
+    NotFound
+        Nothing is there.
+    SceneInvalid, SceneUnreadable
+        A description is incomplete or contradicts itself.
+    """
+    survey = survey_catalog(location, sensors=sensors)
+    for exclusion in survey.exclusions:
+        if exclusion.reason is ExclusionReason.UNREADABLE:
+            raise SceneUnreadable(exclusion.detail)
+        raise SceneInvalid(exclusion.detail)
+    return list(survey.scenes)
+
+
+def survey_catalog(
+    location: str,
+    *,
+    query: Query | None = None,
+    sensors: Sequence[Sensor] = (),
+    access: Access = DIRECT,
+) -> Survey:
+    """Look through a catalog for scenes.
 
     Parameters
     ----------
     location
-        Path or URL of a JSON file, or a folder.
+        A STAC API, a static STAC catalog, an item, an item collection, a folder of items, or a
+        folder of GeoTIFFs (or its description file, YAML).
     sensors
         A workspace's own rows; they come before the shipped ones.
 
@@ -34,223 +85,127 @@ def read_catalog(location: str, *, sensors: Sequence[Sensor] = ()) -> list[Scene
     ------
     NotFound
         Nothing is there.
-    SceneInvalid
-        A description is incomplete or contradicts itself.
+    InputError, SceneUnreadable
+        The catalog as a whole cannot be used.
     """
-    path = Path(location)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*.json") if p.name != "workspace.json")
+    if strip_secrets(location) != location:
+        raise InputError(
+            f"{strip_secrets(location)}: the catalog's address carries a key; leave it out, put the"
+            " key into an environment variable and name that in the file of signers"
+            " (GEOTRANSFER_SIGNERS)."
+        )
+    sieve = Sieve(query or Query())
+    description = None if is_remote(location) else find_description(Path(location))
+    if description is not None:
+        folder = read_folder(description)
+        found = [s for s in folder.scenes if _admits(sieve, s)]
+        passed_over = sieve.passed_over + Counter(folder.passed_over)
+        return _make_survey(found, folder.exclusions, passed_over)
+    origins = _list_origins(location, query or Query(), access)
+    found, exclusions = _parse_items(origins, sieve, sensors)
+    if not found and not exclusions and not sieve.passed_over:
+        raise NotFound(
+            f"{location}: no STAC item in it; give a STAC API, a catalog, an item collection or an"
+            " item."
+        )
+    return _make_survey(found, exclusions, sieve.passed_over)
+
+
+def _admits(sieve: Sieve, scene: Scene) -> bool:
+    return sieve.admits_date(scene.sensed_at) and sieve.admits_place(scene.bounds)
+
+
+def _make_survey(
+    scenes: Iterable[Scene], exclusions: Iterable[Exclusion], counts: Mapping[str, int]
+) -> Survey:
+    return Survey(
+        scenes=tuple(sorted(scenes, key=lambda scene: (scene.sensed_at, scene.scene_id))),
+        exclusions=tuple(sorted(exclusions, key=lambda e: (e.sensed_at, e.scene_id))),
+        passed_over=dict(sorted(counts.items())),
+    )
+
+
+def _parse_items(
+    origins: Iterable[Origin], sieve: Sieve, sensors: Sequence[Sensor]
+) -> tuple[list[Scene], list[Exclusion]]:
+    scenes: dict[str, tuple[str, Scene]] = {}
+    exclusions: dict[str, Exclusion] = {}
+    for number, (item, where) in enumerate(origins, start=1):
+        properties = item.get("properties")
+        stated = properties if isinstance(properties, Mapping) else {}
+        sensed_at = str(stated.get("datetime") or stated.get("start_datetime") or "")
+        if not sieve.admits_date(sensed_at) or not sieve.admits_cloud(stated.get("eo:cloud_cover")):
+            continue
+        name = str(item.get("id") or f"number {number}")
+        try:
+            scene = _parse_guarded(item, where, sensors)
+        except SceneInvalid as error:
+            exclusions[name] = make_exclusion(name, error, sensed_at=sensed_at)
+            continue
+        if not sieve.admits_place(scene.bounds):
+            continue
+        updated = str(stated.get("updated") or stated.get("created") or "")
+        if name in scenes:
+            sieve.passed_over["described twice; the newest is used"] += 1
+        if updated >= scenes.get(name, ("", scene))[0]:
+            scenes[name] = (updated, scene)
+    return [scene for _, scene in scenes.values()], list(exclusions.values())
+
+
+def _parse_guarded(item: Mapping[str, Any], where: str, sensors: Sequence[Sensor]) -> Scene:
+    try:
+        return parse_item(item, where, sensors=sensors)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        # A property of a type STAC does not allow; which one, the error says.
+        raise SceneInvalid(
+            f"{where}: item {item.get('id')} is not a STAC item ({error}); correct it."
+        ) from None
+
+
+def _list_origins(location: str, query: Query, access: Access) -> Iterator[Origin]:
+    if not is_remote(location) and Path(location).is_dir():
+        root = Path(location) / "catalog.json"
+        if root.is_file():
+            yield from _list_origins(str(root), query, access)
+            return
+        files = sorted(p for p in Path(location).rglob("*.json") if p.name != "workspace.json")
         if not files:
             raise NotFound(
-                f"{location}: the folder holds no STAC item (*.json); give a folder of items, or an"
-                " item collection file."
+                f"{location}: the folder holds no STAC item (*.json) and no description of its"
+                " GeoTIFFs (scenes.yaml); give a folder of items, or describe the files."
             )
-        scenes = [scene for file in files for scene in _read_document(str(file), sensors)]
+        for file in files:
+            yield from _split_document(read_document(str(file), access), str(file))
+        return
+    document = read_document(location, access)
+    if is_api(document):
+        for item in search_items(location, document, query, access):
+            yield item, location
+    elif isinstance(document, dict) and document.get("type") in ("Catalog", "Collection"):
+        yield from walk_catalog(location, document, access)
     else:
-        scenes = _read_document(location, sensors)
-    if not scenes:
-        raise NotFound(f"{location}: no STAC item in it; give an item or an item collection.")
-    return sorted(scenes, key=lambda scene: (scene.sensed_at, scene.scene_id))
+        yield from _split_document(document, location)
 
 
-def _read_document(location: str, sensors: Sequence[Sensor]) -> list[Scene]:
-    try:
-        with fsspec.open(location, "rb") as file:
-            document = json.loads(file.read())
-    except FileNotFoundError:
-        raise NotFound(f"{location}: there is no such file; check the path.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise SceneInvalid(f"{location}: not JSON ({error}); give a STAC item file.") from None
-    except OSError as error:
-        raise SceneUnreadable(f"{location}: cannot be read ({error}); try again.") from error
-    kind = document.get("type") if isinstance(document, dict) else None
-    if kind == "FeatureCollection":
-        items = document.get("features") or []
-    elif kind == "Feature":
-        items = [document]
-    else:
-        return []
-    return [parse_item(item, location, sensors=sensors) for item in items]
-
-
-def parse_item(
-    item: Mapping[str, Any], location: str, *, sensors: Sequence[Sensor] = ()
-) -> Scene:
-    """Turn one STAC item into a scene.
-
-    Parameters
-    ----------
-    item
-        The item as JSON parts.
-    location
-        Path or URL it was read from; relative asset paths start there.
-    sensors
-        A workspace's own rows; they come before the shipped ones.
-    """
-    scene_id = str(item.get("id") or "")
-    properties = item.get("properties") or {}
-    if not scene_id or "assets" not in item:
-        raise SceneInvalid(f"{location}: an item has no id or no assets; it is not a STAC item.")
-    sensed_at = properties.get("datetime") or properties.get("start_datetime")
-    if not sensed_at:
-        raise SceneInvalid(f"{location}: item {scene_id} has no datetime; add one.")
-    bounds = item.get("bbox")
-    if not bounds:
-        raise SceneInvalid(f"{location}: item {scene_id} has no bbox; add one in EPSG:4326.")
-    sensor = find_sensor(
-        str(item.get("collection") or ""), str(properties.get("platform") or ""), sensors
-    )
-    assets = tuple(
-        _parse_asset(name, band, number, item, sensor, location)
-        for name in item["assets"]
-        for band, number in _match_bands(name, sensor)
-    )
-    if not assets:
-        raise SceneInvalid(
-            f"{location}: item {scene_id} has no band that sensor {sensor.name} knows; it has"
-            f" {', '.join(sorted(item['assets'])) or 'none'}."
-        )
-    _check_scales(assets, sensor, scene_id, location)
-    return Scene(
-        scene_id=scene_id,
-        sensed_at=str(sensed_at),
-        sensor=sensor.name,
-        bounds=(float(bounds[0]), float(bounds[1]), float(bounds[-2]), float(bounds[-1]))
-        if len(bounds) == 4
-        else (float(bounds[0]), float(bounds[1]), float(bounds[3]), float(bounds[4])),
-        assets=assets,
-        crs=_find_crs(properties),
-        transform=_find_transform(properties),
-        shape=_find_shape(properties),
-        processing_baseline=str(properties.get("s2:processing_baseline") or ""),
-        item=canonical_json(item).decode(),
-        mask_rule=_find_own_rule(assets, sensor),
-    )
-
-
-def _match_bands(name: str, sensor: Sensor) -> list[tuple[str, int]]:
-    """Return our name and the file's band for all that a sensor reads from one asset.
-
-    A row may take several bands of one file, as ``asset:number``.
-    """
-    if name in sensor.masks:
-        return [(name, 1)]
-    found = [(sensor.bands[name], 1)] if name in sensor.bands else []
-    for key, band in sensor.bands.items():
-        asset, separator, number = key.rpartition(":")
-        if separator and asset == name and number.isdigit():
-            found.append((band, int(number)))
-    return found
-
-
-def _find_own_rule(assets: Sequence[Asset], sensor: Sensor) -> MaskRule | None:
-    if sensor.name in SENSORS:
-        return None
-    names = [a.name.removeprefix("mask:") for a in assets if a.name.startswith("mask:")]
-    return sensor.masks[names[0]] if names else None
-
-
-def _find_crs(properties: Mapping[str, Any]) -> str | None:
-    if properties.get("proj:code"):
-        return str(properties["proj:code"])
-    return f"EPSG:{properties['proj:epsg']}" if properties.get("proj:epsg") else None
-
-
-def _find_transform(
-    properties: Mapping[str, Any],
-) -> tuple[float, float, float, float, float, float] | None:
-    values = properties.get("proj:transform")
-    if not values:
-        return None
-    a, b, c, d, e, f = (float(v) for v in values[:6])
-    return (a, b, c, d, e, f)
-
-
-def _find_shape(properties: Mapping[str, Any]) -> tuple[int, int] | None:
-    values = properties.get("proj:shape")
-    return (int(values[0]), int(values[1])) if values else None
-
-
-def _parse_asset(
-    name: str,
-    band: str,
-    number: int,
-    item: Mapping[str, Any],
-    sensor: Sensor,
-    location: str,
-) -> Asset:
-    asset: Mapping[str, Any] = item["assets"][name]
-    rasters = asset.get("raster:bands") or asset.get("bands") or [{}]
-    raster = rasters[number - 1] if number <= len(rasters) else rasters[0]
-    is_mask = name in sensor.masks
-
-    def state(key: str) -> Any:
-        return raster.get(key, raster.get(f"raster:{key}", asset.get(f"raster:{key}")))
-
-    scale, offset, nodata = state("scale"), state("offset"), state("nodata")
-    if offset is None and not is_mask:
-        offset = _infer_offset(item, sensor)
-    if nodata is None and not is_mask:
-        nodata = sensor.nodata
-    return Asset(
-        name="mask:" + name if is_mask else band,
-        href=_resolve_href(str(asset.get("href", "")), location),
-        band=number,
-        scale=1.0 if is_mask else float(sensor.scale if scale is None else scale),
-        offset=0.0 if is_mask else float(offset or 0.0),
-        nodata=_parse_nodata(nodata),
-        checksum=str(asset.get("file:checksum") or ""),
-        size_bytes=asset.get("file:size"),
-    )
-
-
-def _parse_nodata(value: Any) -> float | None:
-    if value is None:
-        return None
-    number = float(value)
-    return None if math.isnan(number) else number
-
-
-def _infer_offset(item: Mapping[str, Any], sensor: Sensor) -> float:
-    """Return the offset the processing baseline implies where the catalog states none."""
-    properties = item.get("properties") or {}
-    baseline = properties.get("s2:processing_baseline")
-    if sensor.name != "sentinel-2-l2a" or baseline is None:
-        return sensor.offset
-    is_applied = bool(properties.get("earthsearch:boa_offset_applied", False))
-    return -0.1 if float(baseline) >= OFFSET_BASELINE and not is_applied else 0.0
-
-
-def _resolve_href(href: str, location: str) -> str:
-    if urlparse(href).scheme in ("http", "https", "s3", "gs", "az", "file"):
-        return href.removeprefix("file://")
-    if "://" in location:
-        base = location.rsplit("/", 1)[0]
-        return f"{base}/{href.removeprefix('./')}"
-    return str((Path(location).absolute().parent / href).resolve())
-
-
-def _check_scales(assets: Sequence[Asset], sensor: Sensor, scene_id: str, location: str) -> None:
-    scales: dict[tuple[float, float], list[str]] = {}
-    for asset in assets:
-        if asset.name.startswith("mask:") or asset.name == "ndvi":
-            continue
-        scales.setdefault((asset.scale, asset.offset), []).append(asset.name)
-    if len(scales) > 1:
-        told = "; ".join(f"{', '.join(v)}: {k[0]:g}, {k[1]:g}" for k, v in scales.items())
-        raise SceneInvalid(
-            f"{location}: item {scene_id} mixes scale and offset between its bands ({told});"
-            " correct raster:bands in the item."
-        )
+def _split_document(document: Any, location: str) -> Iterator[Origin]:
+    if not isinstance(document, dict):
+        return
+    if document.get("type") == "FeatureCollection":
+        features = document.get("features")
+        for item in features if isinstance(features, list) else []:
+            if isinstance(item, dict):
+                yield item, location
+    elif document.get("type") == "Feature":
+        yield document, location
 
 
 def check_bands(scenes: Sequence[Scene], bands: Sequence[str], *, spec_name: str) -> None:
-    """Raise ``SceneInvalid`` unless every scene has every band, naming the first that lacks one."""
+    """Raise ``BandMissing`` unless every scene has every band, naming the first that lacks one."""
     for scene in scenes:
         for band in bands:
             if scene.find_asset(band) is None:
                 found = ", ".join(asset.name for asset in scene.assets)
-                raise SceneInvalid(
+                raise BandMissing(
                     f"item {scene.scene_id}: band {band!r} is missing, spec {spec_name!r} needs it"
                     f" (found: {found}); add the asset, or choose another spec."
                 )
@@ -261,8 +216,43 @@ def check_files(scenes: Sequence[Scene], bands: Sequence[str]) -> None:
     for scene in scenes:
         for asset in scene.assets:
             wanted = asset.name in bands or asset.name.startswith("mask:")
-            if wanted and "://" not in asset.href and not Path(asset.href).exists():
+            if wanted and not is_remote(asset.href) and not Path(asset.href).exists():
                 raise SceneUnreadable(
                     f"item {scene.scene_id}: file {asset.href} of band {asset.name!r} does not"
                     " exist; restore it or correct the item."
                 )
+
+
+def exclude_unusable(
+    scenes: Sequence[Scene], bands: Sequence[str], *, spec_name: str
+) -> tuple[list[Scene], list[Exclusion]]:
+    """Part scenes into those with every band and local file, and the others with the reason."""
+    usable: list[Scene] = []
+    exclusions: list[Exclusion] = []
+    for scene in scenes:
+        try:
+            check_bands([scene], bands, spec_name=spec_name)
+            check_files([scene], bands)
+        except GeoTransferError as error:
+            exclusions.append(make_exclusion(scene.scene_id, error, sensed_at=scene.sensed_at))
+        else:
+            usable.append(scene)
+    return usable, exclusions
+
+
+_REASONS: Mapping[type[GeoTransferError], ExclusionReason] = {
+    BandMissing: ExclusionReason.BAND,
+    ScaleMixed: ExclusionReason.SCALE,
+    SceneInvalid: ExclusionReason.DESCRIPTION,
+    SceneUnreadable: ExclusionReason.UNREADABLE,
+}
+
+
+def make_exclusion(scene_id: str, error: GeoTransferError, *, sensed_at: str) -> Exclusion:
+    """Return a scene's exclusion for the error that its use raised."""
+    return Exclusion(
+        scene_id=scene_id,
+        sensed_at=sensed_at,
+        reason=_REASONS.get(type(error), ExclusionReason.UNREADABLE),
+        detail=strip_secrets(str(error)),
+    )
