@@ -15,6 +15,7 @@ from geotransfer.core.identity import to_plain
 from geotransfer.core.job import Command, Job
 from geotransfer.errors import GeoTransferError, JobCancelled, JobLost
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.costing import read_cpu_s
 from geotransfer.workflows.progress import Progress
 
 Arguments = Mapping[str, Any]
@@ -39,8 +40,17 @@ def _run_demo(workspace: Workspace, command: Command, progress: Progress, actor:
 
 def _run_refresh(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
     from geotransfer.workflows.refresh import refresh
+    from geotransfer.workflows.scene_update import update_scenes
 
-    return refresh(workspace, str(command.region_id), actor=actor, progress=progress)
+    region_id = str(command.region_id)
+    update_scenes(workspace, region_id, actor=actor, progress=progress)
+    return refresh(workspace, region_id, actor=actor, progress=progress)
+
+
+def _run_audit(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.audit import audit_region
+
+    return audit_region(workspace, str(command.region_id), actor=actor, progress=progress)
 
 
 def _run_add_scenes(
@@ -88,15 +98,59 @@ def _run_fine_tune(
     )
 
 
+def _run_budget(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.budget_curve import measure_region_budget
+
+    return measure_region_budget(
+        workspace,
+        str(command.region_id),
+        seed=int(command.arguments.get("seed") or 0),
+        actor=actor,
+        progress=progress,
+    )
+
+
+def _run_suggest(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.label_next import suggest_places
+
+    return suggest_places(
+        workspace,
+        str(command.region_id),
+        n_places=int(command.arguments["n_places"]),
+        is_probability=bool(command.arguments["is_probability"]),
+        seed=int(command.arguments.get("seed") or 0),
+        actor=actor,
+        progress=progress,
+    )
+
+
+def _run_map_applicability(
+    workspace: Workspace, command: Command, progress: Progress, actor: str
+) -> object:
+    from geotransfer.workflows.applicability_maps import map_applicability
+
+    return map_applicability(
+        workspace,
+        str(command.region_id),
+        layers=tuple(command.arguments.get("layers") or ()),
+        actor=actor,
+        progress=progress,
+    )
+
+
 VERBS: Mapping[str, Verb] = {
     "prepare": _run_prepare,
     "demo": _run_demo,
     "refresh": _run_refresh,
+    "audit": _run_audit,
     "add-scenes": _run_add_scenes,
     "evaluate": _run_evaluate,
     "fine-tune": _run_fine_tune,
     "rehearse": _run_rehearse,
     "assess": _run_assess,
+    "budget": _run_budget,
+    "suggest-labels": _run_suggest,
+    "map-applicability": _run_map_applicability,
 }
 """Work that is a job, by its verb."""
 
@@ -117,6 +171,8 @@ class Heartbeat:
         self._is_cancelled = False
         self._is_lost = False
         self._reported_at = 0.0
+        self._counted_s = read_cpu_s()
+        self._reporting = threading.Lock()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Heartbeat:
@@ -125,9 +181,10 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop beating."""
+        """Stop beating, and note what the work used in all."""
         self._ended.set()
         self._thread.join()
+        self._report()
 
     def _beat(self) -> None:
         while not self._ended.wait(self._workspace.settings.lease_s / 4):
@@ -136,12 +193,17 @@ class Heartbeat:
                 return
 
     def _report(self, **told: Any) -> None:
-        try:
-            asked = self._workspace.jobs.report(self._job_id, self._worker_id, **told)
-        except JobLost:
-            self._is_lost = True
-        else:
-            self._is_cancelled = self._is_cancelled or asked
+        with self._reporting:
+            used_s = read_cpu_s()
+            try:
+                asked = self._workspace.jobs.report(
+                    self._job_id, self._worker_id, more_cpu_s=used_s - self._counted_s, **told
+                )
+            except JobLost:
+                self._is_lost = True
+            else:
+                self._counted_s = used_s
+                self._is_cancelled = self._is_cancelled or asked
 
     def report(self, done: int, planned: int, message: str) -> None:
         """Note progress, at most twice a second; stop the work where it should stop."""

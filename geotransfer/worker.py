@@ -27,8 +27,9 @@ def work(workspace: Workspace, *, until_idle: bool = False) -> int:
 
     Notes
     -----
-    SIGTERM and SIGINT stop it: a job that runs is given back and goes on with the next worker from
-    what was finished. One killed outright leaves its job to the lease.
+    Before it claims a job it queues what schedules say is due. SIGTERM and SIGINT stop it: a job
+    that runs is given back and goes on with the next worker from what was finished. One killed
+    outright leaves its job to the lease.
     """
     stopped = threading.Event()
 
@@ -41,6 +42,7 @@ def work(workspace: Workspace, *, until_idle: bool = False) -> int:
     worker_id = name_worker()
     n_run = 0
     while not stopped.is_set():
+        workspace.schedules.submit_due()
         job = workspace.jobs.claim(worker_id)
         if job is None:
             if until_idle:

@@ -94,6 +94,8 @@ class ScenesAdded(Fact):
     """How many of them replaced a scene of the same id (re-published)."""
     grid: Grid
     tile_px: int
+    location: str = ""
+    """Where the catalog is, for a refresh to look again; empty: not to be looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,6 +350,16 @@ class LayerAdded(Fact):
     layer: Layer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSet(Fact):
+    """Somebody set how often a region's map is refreshed, or stopped it."""
+
+    kind: ClassVar[str] = "schedule-set"
+    verb: str
+    every_s: int | None
+    """Seconds from one run to the next; None: stopped."""
+
+
 F = TypeVar("F", bound=Fact)
 
 FACTS: dict[str, type[Fact]] = {
@@ -366,6 +378,7 @@ FACTS: dict[str, type[Fact]] = {
         FineTuneDone,
         ModelPromoted,
         ModelRolledBack,
+        ScheduleSet,
         BudgetMeasured,
         LabelsSuggested,
         AccuracyReported,

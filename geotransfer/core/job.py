@@ -56,6 +56,8 @@ class Job:
     error: str = ""
     """The sentence a person reads when the job failed."""
     result: Mapping[str, object] | None = None
+    cpu_s: float | None = None
+    """CPU seconds used so far, over every worker that ran it; None before the first report."""
 
     @property
     def share_done(self) -> float:

@@ -44,7 +44,19 @@ JOBS = sa.Table(
     sa.Column("is_cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("error", sa.Text, nullable=False, default=""),
     sa.Column("result", sa.Text),
+    sa.Column("cpu_s", sa.Float),
     sa.Index("jobs_by_state", "state", "position"),
+)
+
+SCHEDULES = sa.Table(
+    "schedules",
+    METADATA,
+    sa.Column("command", sa.String(2000), primary_key=True),
+    sa.Column("every_s", sa.Integer, nullable=False),
+    sa.Column("next_at", sa.Float, nullable=False),
+    sa.Column("set_at", sa.String(40), nullable=False),
+    sa.Column("set_by", sa.String(200), nullable=False),
+    sa.Column("last_job_id", sa.String(40)),
 )
 
 
@@ -63,7 +75,27 @@ def open_database(url: str) -> sa.Engine:
             connection.isolation_level = None
 
     METADATA.create_all(engine)
+    _add_columns(engine)
     return engine
+
+
+def _add_columns(engine: sa.Engine) -> None:
+    """Give the tables of an older version the columns that came later; they hold no value yet."""
+    for table in METADATA.sorted_tables:
+        missing = _list_missing(engine, table)
+        if not missing:
+            continue
+        with engine.connect() as connection, hold_writing(connection):
+            # Another process may have been here while this one waited.
+            for column in _list_missing(connection, table):
+                kind = column.type.compile(engine.dialect)
+                change = f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                connection.execute(sa.text(change))
+
+
+def _list_missing(bind: sa.Engine | sa.Connection, table: sa.Table) -> list[sa.Column[Any]]:
+    found = {column["name"] for column in sa.inspect(bind).get_columns(table.name)}
+    return [column for column in table.columns if column.name not in found]
 
 
 @contextlib.contextmanager

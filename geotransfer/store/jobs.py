@@ -31,30 +31,9 @@ class JobQueue:
 
     def submit(self, command: Command, *, by: str) -> Job:
         """Queue a command; one that is queued or running in the same words is returned instead."""
-        now = self._clock()
         text = canonical_json(command).decode()
-        job_id = f"j{uuid.uuid4().hex[:12]}"
         with self._engine.connect() as connection, hold_writing(connection):
-            twin = connection.execute(
-                sa.select(JOBS.c.job_id).where(
-                    JOBS.c.command == text,
-                    JOBS.c.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)),
-                    JOBS.c.is_cancel_requested.is_(False),
-                )
-            ).scalar()
-            if twin is not None:
-                job_id = str(twin)
-            else:
-                connection.execute(
-                    sa.insert(JOBS).values(
-                        job_id=job_id,
-                        position=int(now.timestamp() * 1e6),
-                        state=JobState.QUEUED.value,
-                        command=text,
-                        submitted_at=format_time(now),
-                        submitted_by=by,
-                    )
-                )
+            job_id = insert_job(connection, text, self._clock(), by=by)
         return self.find(job_id)
 
     def claim(self, worker_id: str, *, job_id: str | None = None) -> Job | None:
@@ -124,8 +103,11 @@ class JobQueue:
         done: int | None = None,
         planned: int | None = None,
         message: str | None = None,
+        more_cpu_s: float = 0.0,
     ) -> bool:
         """Prolong the lease and note progress; return whether a cancel was asked for.
+
+        ``more_cpu_s`` is what the worker used since its last report; a job's total outlives it.
 
         Raises
         ------
@@ -142,6 +124,8 @@ class JobQueue:
                 values["done"] = done
             if planned is not None:
                 values["planned"] = planned
+            if more_cpu_s:
+                values["cpu_s"] = (row.cpu_s or 0.0) + more_cpu_s
             if message is not None and message != row.message:
                 values["message"] = message
                 values["log"] = _add_line(row.log, now, message)
@@ -241,6 +225,34 @@ class JobQueue:
                 log=_add_line(row.log, now, error or state.value),
             )
         )
+
+
+def insert_job(connection: sa.Connection, text: str, now: datetime, *, by: str) -> str:
+    """Queue a command (its canonical JSON) while holding the writer's place; return the job's id.
+
+    One that is queued or running in the same words is that job.
+    """
+    twin = connection.execute(
+        sa.select(JOBS.c.job_id).where(
+            JOBS.c.command == text,
+            JOBS.c.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)),
+            JOBS.c.is_cancel_requested.is_(False),
+        )
+    ).scalar()
+    if twin is not None:
+        return str(twin)
+    job_id = f"j{uuid.uuid4().hex[:12]}"
+    connection.execute(
+        sa.insert(JOBS).values(
+            job_id=job_id,
+            position=int(now.timestamp() * 1e6),
+            state=JobState.QUEUED.value,
+            command=text,
+            submitted_at=format_time(now),
+            submitted_by=by,
+        )
+    )
+    return job_id
 
 
 def _add_line(log: str, at: datetime, line: str) -> str:

@@ -12,6 +12,7 @@ BASELINE = "baseline.json"
 BASELINE_CARD = "baseline-card.json"
 PROTOTYPES = "source-prototypes.parquet"
 REGIONS = "reference-regions.json"
+EXPECTED_ACCURACY = "expected-accuracy.json"
 
 
 def locate_shipped(name: str) -> Path:

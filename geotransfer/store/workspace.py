@@ -14,6 +14,7 @@ from geotransfer.store.blobs import BlobStore
 from geotransfer.store.database import open_database
 from geotransfer.store.jobs import JobQueue
 from geotransfer.store.ledger import Clock, Ledger
+from geotransfer.store.schedules import ScheduleBook
 
 FORMAT = 1
 """Grows when older versions can no longer read what this one writes."""
@@ -27,6 +28,7 @@ class Workspace:
     settings: Settings
     ledger: Ledger
     jobs: JobQueue
+    schedules: ScheduleBook
     blobs: BlobStore
     clock: Clock
 
@@ -77,6 +79,7 @@ def open_workspace(
         settings=settings,
         ledger=Ledger(engine, clock),
         jobs=JobQueue(engine, clock, settings.lease_s),
+        schedules=ScheduleBook(engine, clock),
         blobs=BlobStore(settings.blobs_url or (folder / "blobs").as_uri()),
         clock=clock,
     )

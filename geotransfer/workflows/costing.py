@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from geotransfer.core.cost import RunCost
 
 
-def _read_cpu_s() -> float:
+def read_cpu_s() -> float:
+    """Return the CPU seconds this process and its ended children have used."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
@@ -50,7 +51,7 @@ class Meter:
     @staticmethod
     def start() -> Meter:
         """Start measuring this process and its children."""
-        return Meter(cpu_s=_read_cpu_s(), wall_s=time.perf_counter())
+        return Meter(cpu_s=read_cpu_s(), wall_s=time.perf_counter())
 
     def read(
         self,
@@ -64,7 +65,7 @@ class Meter:
     ) -> RunCost:
         """Return the use since the start; ``remote_cpu_s`` is that of a cluster's workers."""
         return RunCost(
-            cpu_s=_read_cpu_s() - self.cpu_s + remote_cpu_s,
+            cpu_s=read_cpu_s() - self.cpu_s + remote_cpu_s,
             wall_s=time.perf_counter() - self.wall_s,
             peak_rss_bytes=_read_peak_bytes(),
             read_bytes=read_bytes,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 from geotransfer.core.fact import ScenesAdded
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
-from geotransfer.core.spec import SPECS
 from geotransfer.imagery.catalog import check_bands, check_files, read_catalog
 from geotransfer.imagery.grids import choose_grid, complete_scene
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_scenes
 
@@ -27,16 +30,24 @@ def add_scenes(workspace: Workspace, region_id: str, location: str, *, actor: st
     SceneInvalid, SceneUnreadable, NotFound
         Something about the catalog cannot be used; then nothing is added.
     """
-    region = find_region(workspace, region_id)
-    spec = SPECS[region.spec_name]
     found = read_catalog(location)
+    return add_found(workspace, region_id, found, location=location, actor=actor)
+
+
+def add_found(
+    workspace: Workspace, region_id: str, found: list[Scene], *, location: str, actor: str
+) -> ScenesAdded:
+    """Add scenes read from the catalog at ``location``, checked; all of them or none."""
+    region = find_region(workspace, region_id)
+    spec = find_spec(workspace, region.spec_name)
     check_bands(found, spec.bands, spec_name=spec.name)
     check_files(found, spec.bands)
-    return record_scenes(workspace, region, [complete_scene(s) for s in found], actor=actor)
+    complete = [complete_scene(s) for s in found]
+    return record_scenes(workspace, region, complete, location=location, actor=actor)
 
 
 def record_scenes(
-    workspace: Workspace, region: Region, scenes: list[Scene], *, actor: str
+    workspace: Workspace, region: Region, scenes: list[Scene], *, location: str = "", actor: str
 ) -> ScenesAdded:
     """Append the fact that scenes came in; the grid is chosen once and stays."""
     last = workspace.ledger.read_last(ScenesAdded, region_id=region.region_id)
@@ -50,6 +61,15 @@ def record_scenes(
         n_replaced=sum(scene.scene_id in known for scene in scenes),
         grid=last.grid if last else choose_grid(scenes, region),
         tile_px=last.tile_px if last else workspace.settings.tile_px,
+        location=_make_lasting(location),
     )
     workspace.ledger.append(fact, actor=actor)
     return fact
+
+
+def _make_lasting(location: str) -> str:
+    """Return a location that a later refresh finds again; empty where it would keep a secret."""
+    parts = urlsplit(location)
+    if "://" not in location:
+        return str(Path(location).absolute()) if location else ""
+    return "" if parts.query or "@" in parts.netloc else location

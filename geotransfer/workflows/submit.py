@@ -11,6 +11,11 @@ def submit_refresh(workspace: Workspace, region_id: str, *, by: str) -> Job:
     return workspace.jobs.submit(Command(verb="refresh", region_id=region_id, arguments={}), by=by)
 
 
+def submit_audit(workspace: Workspace, region_id: str, *, by: str) -> Job:
+    """Queue an audit: compute a random sample of what was kept by judgement."""
+    return workspace.jobs.submit(Command(verb="audit", region_id=region_id, arguments={}), by=by)
+
+
 def submit_add_scenes(workspace: Workspace, region_id: str, location: str, *, by: str) -> Job:
     """Queue the reading of a catalog, and the first map after it."""
     return workspace.jobs.submit(
@@ -53,3 +58,34 @@ def submit_demo(workspace: Workspace, *, by: str) -> Job:
 def submit_prepare(workspace: Workspace, *, by: str) -> Job:
     """Queue the preparation of the default workspace."""
     return workspace.jobs.submit(Command(verb="prepare", region_id=None, arguments={}), by=by)
+
+
+def submit_budget(workspace: Workspace, region_id: str, *, by: str) -> Job:
+    """Queue the label-budget curve of a region's own labels."""
+    return workspace.jobs.submit(Command(verb="budget", region_id=region_id, arguments={}), by=by)
+
+
+def submit_suggest(
+    workspace: Workspace, region_id: str, *, n_places: int, is_probability: bool, seed: int, by: str
+) -> Job:
+    """Queue places to label next: ranked, or a probability sample."""
+    return workspace.jobs.submit(
+        Command(
+            verb="suggest-labels",
+            region_id=region_id,
+            arguments={"n_places": n_places, "is_probability": is_probability, "seed": seed},
+        ),
+        by=by,
+    )
+
+
+def submit_map_applicability(
+    workspace: Workspace, region_id: str, *, layers: tuple[str, ...], by: str
+) -> Job:
+    """Queue the map of where the model applies, with layers on request."""
+    return workspace.jobs.submit(
+        Command(
+            verb="map-applicability", region_id=region_id, arguments={"layers": list(layers)}
+        ),
+        by=by,
+    )

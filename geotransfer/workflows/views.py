@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from geotransfer.core.budget import RehearsedRegion
-from geotransfer.core.cost import Rates, RunCost
+from geotransfer.core.cost import RunCost
 from geotransfer.core.decode import from_plain
 from geotransfer.core.estimate import Estimate, Evaluation
 from geotransfer.core.fact import (
@@ -25,12 +25,14 @@ from geotransfer.core.fact import (
     RehearsalMade,
     ScenesAdded,
 )
+from geotransfer.core.legend import Legend
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.errors import NotFound
 from geotransfer.registry.champions import find_champion, find_serving, list_moves
 from geotransfer.registry.versions import list_versions
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_legend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class RegionView:
     """Everything the first page says about a region."""
 
     region: Region
+    legend: Legend
+    """Classes of the region's map."""
     evaluation: Evaluation | None
     """Of the map shown, by a model that has never seen these rows."""
     evaluated_model_id: str | None
@@ -73,19 +77,6 @@ class RegionView:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostView:
-    """What a region has cost."""
-
-    region_id: str
-    n_runs: int
-    cost: RunCost
-    avoided: RunCost
-    cpu_s_per_km2: float | None
-    cost_usd: float | None
-    energy_wh: float | None
-
-
 def list_region_views(workspace: Workspace) -> list[RegionView]:
     """Return the view of every region, in the order they were added."""
     regions = {r.fact.region.region_id: r.fact.region for r in workspace.ledger.read(RegionAdded)}
@@ -117,6 +108,7 @@ def make_region_view(workspace: Workspace, region: Region) -> RegionView:
     total = sum_costs([r.fact.cost for r in refreshes])
     return RegionView(
         region=region,
+        legend=find_legend(workspace, region.legend_name),
         evaluation=evaluated.evaluation if evaluated else None,
         evaluated_model_id=evaluated.model_id if evaluated else None,
         reach=evaluated.reach if evaluated else None,
@@ -190,35 +182,6 @@ def find_unit_cost(costs: Sequence[RunCost]) -> float | None:
     """Return CPU seconds per km² over the runs that computed any area, or None."""
     working = sum_costs([cost for cost in costs if cost.area_km2 > 0])
     return working.cpu_s / working.area_km2 if working.area_km2 else None
-
-
-def read_rates(workspace: Workspace) -> Rates:
-    """Return the rates of the settings."""
-    settings = workspace.settings
-    return Rates(usd_per_cpu_hour=settings.usd_per_cpu_hour, watt_per_cpu=settings.watt_per_cpu)
-
-
-def list_cost_views(workspace: Workspace) -> list[CostView]:
-    """Return the cost of every region that had a refresh."""
-    rates = read_rates(workspace)
-    by_region: dict[str, list[RefreshDone]] = {}
-    for recorded in workspace.ledger.read(RefreshDone):
-        by_region.setdefault(str(recorded.fact.region_id), []).append(recorded.fact)
-    views = []
-    for region_id, facts in by_region.items():
-        total = sum_costs([fact.cost for fact in facts])
-        views.append(
-            CostView(
-                region_id=region_id,
-                n_runs=len(facts),
-                cost=total,
-                avoided=sum_costs([fact.avoided for fact in facts]),
-                cpu_s_per_km2=find_unit_cost([fact.cost for fact in facts]),
-                cost_usd=rates.cost_usd(total),
-                energy_wh=rates.energy_wh(total),
-            )
-        )
-    return views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,13 @@ class Mapped:
     made: SimulatedRegion
 
 
-def set_up_region(workspace: Workspace, made: SimulatedRegion, data: bytes | None) -> Mapped:
+def set_up_region(
+    workspace: Workspace,
+    made: SimulatedRegion,
+    data: bytes | None,
+    *,
+    items_path: Path | None = None,
+) -> Mapped:
     if data is not None:
         register_baseline(workspace, data)
     region = add_region(
@@ -84,7 +90,7 @@ def set_up_region(workspace: Workspace, made: SimulatedRegion, data: bytes | Non
         kind=RegionKind.SIMULATED,
         region_id=made.region_id,
     )
-    add_scenes(workspace, region.region_id, str(made.items_path), actor="test")
+    add_scenes(workspace, region.region_id, str(items_path or made.items_path), actor="test")
     return Mapped(workspace, region, made)
 
 

@@ -1,0 +1,149 @@
+"""What was spent, on what, where and when; what only-if-changed avoided. A replay of facts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from geotransfer.core.cost import OTHER_STAGE, Rates, RunCost
+from geotransfer.core.fact import (
+    ApplicabilityMapped,
+    AuditDone,
+    BudgetMeasured,
+    FineTuneDone,
+    ModelRegistered,
+    RefreshDone,
+    RegionAdded,
+)
+from geotransfer.core.forecast import UnitCosts
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.views import find_unit_cost, sum_costs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostEntry:
+    """CPU seconds of one region, month and stage."""
+
+    region_id: str | None
+    """None: work for every region, such as training the global model."""
+    month: str
+    """``YYYY-MM``, UTC."""
+    stage: str
+    """One of ``core.cost.STAGES``, or what no stage claims."""
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionCost:
+    """What a region's map has cost, and what it cost to keep."""
+
+    region_id: str
+    name: str
+    area_km2: float
+    """Area of the region's outline."""
+    n_refreshes: int
+    cost: RunCost
+    """All work for this region: refreshes, audits, training."""
+    avoided: RunCost
+    """What refreshing without only-if-changed would have used on top."""
+    computed_cpu_s_per_km2: float | None
+    """CPU seconds of refreshes per km² they computed."""
+    unit: UnitCosts | None
+    """Of the first map and of later refreshes, per km² of the region; None before a full map."""
+    cost_usd: float | None
+    energy_wh: float | None
+
+    @property
+    def cpu_s_per_km2(self) -> float | None:
+        """CPU seconds of all work per km² of the region."""
+        return self.cost.cpu_s / self.area_km2 if self.area_km2 else None
+
+
+def read_rates(workspace: Workspace) -> Rates:
+    """Return the rates of the settings."""
+    settings = workspace.settings
+    return Rates(usd_per_cpu_hour=settings.usd_per_cpu_hour, watt_per_cpu=settings.watt_per_cpu)
+
+
+def list_cost_entries(workspace: Workspace) -> list[CostEntry]:
+    """Return what was spent by region, month and stage, the oldest month first."""
+    spent: dict[tuple[str | None, str, str], float] = defaultdict(float)
+    for region_id, at, stages in _list_spending(workspace):
+        for stage, cpu_s in stages.items():
+            if cpu_s > 0:
+                spent[region_id, at[:7], stage] += cpu_s
+    return [
+        CostEntry(region_id=region_id, month=month, stage=stage, cpu_s=cpu_s)
+        for (region_id, month, stage), cpu_s in sorted(
+            spent.items(), key=lambda item: (item[0][1], item[0][0] or "", item[0][2])
+        )
+    ]
+
+
+def _list_spending(workspace: Workspace) -> Iterator[tuple[str | None, str, dict[str, float]]]:
+    """Yield region, time and CPU seconds by stage of everything that was measured."""
+    ledger = workspace.ledger
+    for done in ledger.read(RefreshDone):
+        cost = done.fact.cost
+        yield done.fact.region_id, done.at, {**cost.stages, OTHER_STAGE: cost.other_cpu_s}
+    for audit in ledger.read(AuditDone):
+        yield audit.fact.region_id, audit.at, {"audit": audit.fact.cost.cpu_s}
+    for tuned in ledger.read(FineTuneDone):
+        yield tuned.fact.region_id, tuned.at, {"training": tuned.fact.cost.cpu_s}
+    for measured in ledger.read(BudgetMeasured):
+        yield measured.fact.region_id, measured.at, {"training": measured.fact.cost.cpu_s}
+    for mapped in ledger.read(ApplicabilityMapped):
+        yield mapped.fact.region_id, mapped.at, {"applicability": mapped.fact.cost.cpu_s}
+    for made in ledger.read(ModelRegistered):
+        # A fine-tuned model's cost is told by its fine-tune.
+        if made.fact.version.region_id is None:
+            yield None, made.at, {"training": made.fact.version.lineage.cost.cpu_s}
+
+
+def list_region_costs(workspace: Workspace) -> list[RegionCost]:
+    """Return the cost of every region that had a refresh, in the order regions were added."""
+    rates = read_rates(workspace)
+    refreshes: dict[str | None, list[RefreshDone]] = defaultdict(list)
+    for recorded in workspace.ledger.read(RefreshDone):
+        refreshes[recorded.fact.region_id].append(recorded.fact)
+    beside: dict[str | None, list[RunCost]] = defaultdict(list)
+    for kind in (AuditDone, FineTuneDone, BudgetMeasured, ApplicabilityMapped):
+        for told in workspace.ledger.read(kind):
+            beside[told.fact.region_id].append(told.fact.cost)  # type: ignore[attr-defined]  # each has one
+    regions = {r.fact.region.region_id: r.fact.region for r in workspace.ledger.read(RegionAdded)}
+    found = []
+    for region in regions.values():
+        facts = refreshes.get(region.region_id, [])
+        if not facts:
+            continue
+        total = sum_costs([*(fact.cost for fact in facts), *beside[region.region_id]])
+        found.append(
+            RegionCost(
+                region_id=region.region_id,
+                name=region.name,
+                area_km2=region.area_km2,
+                n_refreshes=len(facts),
+                cost=total,
+                avoided=sum_costs([fact.avoided for fact in facts]),
+                computed_cpu_s_per_km2=find_unit_cost([fact.cost for fact in facts]),
+                unit=find_unit_costs(facts, region.area_km2),
+                cost_usd=rates.cost_usd(total),
+                energy_wh=rates.energy_wh(total),
+            )
+        )
+    return found
+
+
+def find_unit_costs(facts: Sequence[RefreshDone], area_km2: float) -> UnitCosts | None:
+    """Return what a map costs at first and what a refresh costs after it, per km² of the region.
+
+    The first is the newest refresh that computed every tile; where none has come after it, a
+    refresh is taken to cost as much, which is what it costs at most.
+    """
+    full = [i for i, fact in enumerate(facts) if fact.n_computed and not fact.n_kept]
+    if not full or not area_km2:
+        return None
+    first = facts[full[-1]].cost.cpu_s / area_km2
+    later = [f.cost.cpu_s for i, f in enumerate(facts) if i > full[0] and i not in full]
+    return UnitCosts(first=first, again=sum(later) / len(later) / area_km2 if later else first)
