@@ -33,7 +33,7 @@ GROUPS = {
 }
 
 # The default leaves a hand's breadth of nothing above every title.
-st.html("<style>.stMainBlockContainer{padding-top:2.6rem;padding-bottom:3rem}</style>")
+st.html("<style>.stMainBlockContainer{padding:2.4rem 2.6rem 3rem}</style>")
 # Pages link to each other by name.
 st.session_state["pages"] = PAGES
 with st.sidebar:

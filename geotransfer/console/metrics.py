@@ -10,9 +10,11 @@ from geotransfer.console.palettes import (
     ACCURACY,
     COMPUTED,
     COST,
+    DIFFERING,
     GAIN,
     MISSING_COLOR,
     REACH,
+    Format,
     Scale,
     fit_scale,
 )
@@ -146,9 +148,16 @@ def find_metric(key: str) -> Metric:
     return next(metric for metric in METRICS if metric.key == key)
 
 
+def _count_marks(scale: Scale) -> int:
+    """Marks at round numbers: a symmetrical scale has its middle, days need room."""
+    if scale.form is Format.DATE:
+        return 2
+    return 5 if scale.ramp is DIFFERING else 6
+
+
 def make_legend_html(title: str, unit: str, scale: Scale) -> str:
-    """Return a legend: title with unit, the ramp with five figures, and *not measured*."""
-    marks = "".join(f"<span>{text}</span>" for _, _, text in scale.steps(5))
+    """Return a legend: title with unit, the ramp with its figures, and *not measured*."""
+    marks = "".join(f"<span>{text}</span>" for _, _, text in scale.steps(_count_marks(scale)))
     return (
         f'<div role="img" aria-label="Legend: {title}, {unit}, from'
         f' {scale.text(scale.low)} to {scale.text(scale.high)}" style="font-size:0.85rem">'

@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-from geotransfer.console.palettes import OBSERVATIONS, PROBABILITY
-from geotransfer.core.fact import RefreshDone, RegionAdded
-from geotransfer.core.legend import APPLICABILITY, CROPLAND
+from geotransfer.console.palettes import (
+    COMPUTED,
+    OBSERVATIONS,
+    PROBABILITY,
+    RISING,
+    Scale,
+    fit_scale,
+)
+from geotransfer.console.previews import read_preview
+from geotransfer.core.change_legend import make_change_legend
+from geotransfer.core.fact import LabelsAdded, RefreshDone, RegionAdded
+from geotransfer.core.legend import APPLICABILITY, CROPLAND, Legend
 from geotransfer.errors import GeoTransferError
 from geotransfer.settings import Settings
 from geotransfer.store.shipped import FOLDER as SHIPPED
+from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
+from geotransfer.workflows.definitions import find_legend
 
 MAP_ID_LENGTH = 16
+USUAL_LAYERS = (
+    "class", "probability", "change", "computed", "observations", "true-colour", "false-colour",
+)  # fmt: skip
+"""In the order a page lists them; whatever else lies beside a map comes after, by name."""
+
+
+def read_scale(path: Path, layer: str) -> Scale:
+    """Return the scale of a raster that is none of ours, from the JSON file beside it.
+
+    ``{"title", "unit", "low", "high"}``; without such a file a share from 0 to 1.
+    """
+    title = layer.replace("-", " ").replace("_", " ").capitalize()
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        low, high = float(told["low"]), float(told["high"])
+        return Scale(
+            name=layer,
+            label=str(told.get("title") or title),
+            low=low,
+            high=high,
+            ramp=RISING,
+            unit=str(told.get("unit") or ""),
+        )
+    except FileNotFoundError:
+        return replace(PROBABILITY, name=layer, label=title)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return replace(PROBABILITY, name=layer, label=f"{title} (its {path.name} cannot be read)")
+
+
+ONE_CLASS = "probability-"
+"""With more than two classes each has a layer of its own, named by its code: one band of the
+map's probability raster."""
 
 
 class WorkspaceCatalog:
@@ -53,44 +99,76 @@ class WorkspaceCatalog:
         added = workspace.ledger.read_last(RegionAdded, region_id=region_id)
         if not maps or added is None:
             return None
-        path = workspace.locate_maps(region_id) / maps[-1].map_id[:MAP_ID_LENGTH] / f"{layer}.tif"
+        folder = workspace.locate_maps(region_id) / maps[-1].map_id[:MAP_ID_LENGTH]
+        attribution = added.region.attribution
+        legend = find_legend(workspace, added.region.legend_name)
+        if layer.startswith(ONE_CLASS):
+            return _style_probability(folder / "probability.tif", layer, attribution, legend)
+        path = folder / f"{layer}.tif"
         if not path.exists():
             return None
-        attribution = added.region.attribution
-        if layer == "class":
+        return self._style(path, maps[-1], layer, attribution, legend)
+
+    def _style(
+        self, path: Path, done: RefreshDone, layer: str, attribution: str, classes: Legend
+    ) -> RasterEntry:
+        """Say how one layer's values become colours."""
+        legends = {
+            "class": ("Class", classes),
+            "change": ("Change since the map before", make_change_legend(classes)),
+            "applicability": ("Area of applicability", APPLICABILITY),
+        }
+        if layer in legends:
+            name, legend = legends[layer]
             return RasterEntry(
-                path=path,
-                name="Class",
-                kind=RasterKind.CLASS,
-                legend=CROPLAND,
-                attribution=attribution,
-            )
-        if layer == "applicability":
-            return RasterEntry(
-                path=path,
-                name="Area of applicability",
-                kind=RasterKind.CLASS,
-                legend=APPLICABILITY,
-                attribution=attribution,
+                path=path, name=name, kind=RasterKind.CLASS, legend=legend, attribution=attribution
             )
         if layer in ("true-colour", "false-colour"):
             return RasterEntry(
                 path=path,
-                name=layer.replace("-", " ").capitalize(),
+                name=f"Composite, {layer.replace('-', ' ')}",
                 kind=RasterKind.RGB,
                 bands=(1, 2, 3),
                 attribution=attribution,
             )
-        scale = OBSERVATIONS if layer == "observations" else PROBABILITY
+        kind, scale = self._find_scale(path, done, layer, classes)
         return RasterEntry(
             path=path,
-            name=layer.replace("-", " ").capitalize(),
-            kind=RasterKind.COUNT if layer == "observations" else RasterKind.SHARE,
+            name=scale.label,
+            kind=kind,
             colors=scale.ramp.sample(64),
             value_range=(scale.low, scale.high),
             unit=scale.unit,
             attribution=attribution,
         )
+
+    def _find_scale(
+        self, path: Path, done: RefreshDone, layer: str, classes: Legend
+    ) -> tuple[RasterKind, Scale]:
+        if layer == "computed":
+            rows = read_table(self._open().blobs.get(done.tiles_id))
+            days = [date.fromisoformat(str(row["computed_at"])[:10]) for row in rows]
+            known = [(day - date(1970, 1, 1)).days for day in days]
+            return RasterKind.DATE, fit_scale(COMPUTED, known)
+        if layer == "observations":
+            return RasterKind.COUNT, OBSERVATIONS
+        if layer == "probability":
+            shown = classes.names[-1] if classes.is_binary else classes.names[0]
+            return RasterKind.SHARE, replace(PROBABILITY, label=f"Probability of {shown}")
+        return RasterKind.SHARE, read_scale(path.with_suffix(".json"), layer)
+
+    def list_rasters(self, region_id: str, version: str | None) -> dict[str, RasterEntry]:
+        """Return every layer of a map by its name in addresses, the usual ones first."""
+        first = self.find_raster(region_id, "class", version)
+        if first is None:
+            return {}
+        names = sorted(path.stem for path in first.path.parent.glob("*.tif"))
+        names.sort(key=lambda n: USUAL_LAYERS.index(n) if n in USUAL_LAYERS else len(USUAL_LAYERS))
+        if first.legend is not None and not first.legend.is_binary and "probability" in names:
+            place = names.index("probability")
+            names[place : place + 1] = [f"{ONE_CLASS}{code}" for code in first.legend.codes]
+        found = {name: self.find_raster(region_id, name, version) for name in names}
+        return {name: entry for name, entry in found.items() if entry is not None}
 
     def read_vector(self, name: str, version: str | None) -> bytes | None:
         """Return a vector document by name; None where there is none."""
@@ -106,12 +184,49 @@ class WorkspaceCatalog:
             return f'{{"type":"FeatureCollection","features":[{feature}]}}'.encode()
         if name.startswith("labels/"):
             return self._read_labels(name.removeprefix("labels/"))
+        if name.startswith("preview/"):
+            return read_preview(name.removeprefix("preview/"))
         return None
 
     def _read_labels(self, labels_id: str) -> bytes | None:
         from geotransfer.workflows.label_points import make_points_geojson
 
         try:
-            return make_points_geojson(self._open().blobs.get(labels_id))
+            return make_points_geojson(
+                self._open().blobs.get(labels_id), self._find_legend_of(labels_id)
+            )
         except GeoTransferError:
             return None
+
+    def _find_legend_of(self, labels_id: str) -> Legend:
+        """Return the legend of the region that labels were added to."""
+        workspace = self._open()
+        facts = [r.fact for r in workspace.ledger.read(LabelsAdded)]
+        region_ids = [fact.region_id for fact in facts if fact.labels_id == labels_id]
+        added = (
+            workspace.ledger.read_last(RegionAdded, region_id=region_ids[-1])
+            if region_ids and region_ids[-1]
+            else None
+        )
+        return CROPLAND if added is None else find_legend(workspace, added.region.legend_name)
+
+
+def _style_probability(
+    path: Path, layer: str, attribution: str, legend: Legend
+) -> RasterEntry | None:
+    """Return the probability of one class of a legend of more than two."""
+    code = layer.removeprefix(ONE_CLASS)
+    codes = [str(item.code) for item in legend.classes]
+    if legend.is_binary or code not in codes or not path.exists():
+        return None
+    place = codes.index(code)
+    return RasterEntry(
+        path=path,
+        name=f"Probability of {legend.names[place]}",
+        kind=RasterKind.SHARE,
+        bands=(place + 1,),
+        colors=PROBABILITY.ramp.sample(64),
+        value_range=(PROBABILITY.low, PROBABILITY.high),
+        unit=PROBABILITY.unit,
+        attribution=attribution,
+    )

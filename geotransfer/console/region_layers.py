@@ -10,7 +10,7 @@ from typing import Any
 import pydeck as pdk
 
 from geotransfer.console.metrics import METRICS, Metric, parse_color
-from geotransfer.console.palettes import LIGHT
+from geotransfer.console.palettes import DARK, LIGHT, MapTheme
 from geotransfer.console.state import PREFIX
 from geotransfer.core.region import RegionKind
 from geotransfer.workflows.views import RegionView, read_bounds
@@ -47,7 +47,6 @@ def make_properties(view: RegionView, views: Sequence[RegionView]) -> dict[str, 
         "region_id": view.region.region_id,
         "name": view.region.name,
         "kind": KIND_LABELS[view.region.kind],
-        "line": (90, 90, 90) if view.region.kind is RegionKind.SIMULATED else (20, 30, 40),
     }
     for metric in METRICS:
         color = metric.fit(views).color(metric.read(view))
@@ -75,19 +74,22 @@ def make_markers(views: Sequence[RegionView], metric: Metric) -> list[dict[str, 
     return markers
 
 
-def make_deck(views: Sequence[RegionView], metric: Metric, *, version: int) -> pdk.Deck:
+def make_deck(
+    views: Sequence[RegionView], metric: Metric, *, version: int, is_dark: bool = False
+) -> pdk.Deck:
     """Return the map of regions coloured by one figure, on an offline base map.
 
     Outlines travel by URL; ``version`` makes the browser fetch them anew after something happened.
     """
+    theme = DARK if is_dark else LIGHT
     markers = make_markers(views, metric)
     layers = [
         pdk.Layer(
             "GeoJsonLayer",
             data=f"{PREFIX}/vector/countries.geojson",
             id="countries",
-            get_fill_color=parse_color(LIGHT.land),
-            get_line_color=parse_color(LIGHT.border),
+            get_fill_color=parse_color(theme.land),
+            get_line_color=parse_color(theme.border),
             line_width_min_pixels=0.7,
             stroked=True,
         ),
@@ -96,12 +98,12 @@ def make_deck(views: Sequence[RegionView], metric: Metric, *, version: int) -> p
             data=f"{PREFIX}/regions.geojson?v={version}",
             id="regions",
             get_fill_color=f"properties.{metric.key}_color",
-            get_line_color="properties.line",
+            get_line_color=parse_color(theme.outline),
             line_width_min_pixels=1.2,
             pickable=True,
             auto_highlight=True,
         ),
-        *_make_marker_layers(markers),
+        *_make_marker_layers(markers, theme),
     ]
     return pdk.Deck(
         layers=layers,
@@ -111,7 +113,8 @@ def make_deck(views: Sequence[RegionView], metric: Metric, *, version: int) -> p
     )
 
 
-def _make_marker_layers(markers: list[dict[str, Any]]) -> list[pdk.Layer]:
+def _make_marker_layers(markers: list[dict[str, Any]], theme: MapTheme) -> list[pdk.Layer]:
+    outline = parse_color(theme.outline)
     real = [marker for marker in markers if not marker["is_simulated"]]
     simulated = [marker for marker in markers if marker["is_simulated"]]
     return [
@@ -121,7 +124,7 @@ def _make_marker_layers(markers: list[dict[str, Any]]) -> list[pdk.Layer]:
             id="simulated-rings",
             get_position="position",
             get_fill_color=[255, 255, 255, 0],
-            get_line_color=[60, 60, 60],
+            get_line_color=outline,
             stroked=True,
             filled=False,
             line_width_min_pixels=1.5,
@@ -134,7 +137,7 @@ def _make_marker_layers(markers: list[dict[str, Any]]) -> list[pdk.Layer]:
             id="markers",
             get_position="position",
             get_fill_color="color",
-            get_line_color=[20, 30, 40],
+            get_line_color=outline,
             stroked=True,
             line_width_min_pixels=1.5,
             radius_min_pixels=9,

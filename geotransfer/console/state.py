@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import streamlit as st
 
+from geotransfer.console.raster_catalog import WorkspaceCatalog
+from geotransfer.core.region import RegionKind
 from geotransfer.errors import GeoTransferError
 from geotransfer.settings import Settings, read_settings
 from geotransfer.store.workspace import Workspace, open_workspace
+from geotransfer.workflows.outlook import Outlook, ReachPoint, list_outlooks, trace_reach
 from geotransfer.workflows.views import RegionView, list_region_views
 
 PREFIX = "/geo"
@@ -27,6 +30,16 @@ def find_workspace() -> Workspace:
     return _open(read_settings(os.environ))
 
 
+@st.cache_resource(show_spinner=False)
+def _make_catalog(settings: Settings) -> WorkspaceCatalog:
+    return WorkspaceCatalog(settings)
+
+
+def find_catalog() -> WorkspaceCatalog:
+    """Return the catalog of rasters, as the map's routes use it, for their names and legends."""
+    return _make_catalog(find_workspace().settings)
+
+
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _load_views(settings: Settings, seq: int) -> tuple[RegionView, ...]:
     return tuple(list_region_views(_open(settings)))
@@ -36,6 +49,33 @@ def load_views() -> tuple[RegionView, ...]:
     """Return every region's view; made anew only when a fact was added."""
     workspace = find_workspace()
     return _load_views(workspace.settings, workspace.ledger.count())
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _load_outlooks(settings: Settings, seq: int) -> tuple[Outlook, ...]:
+    return list_outlooks(_open(settings), _load_views(settings, seq))
+
+
+def load_outlooks() -> tuple[Outlook, ...]:
+    """Return what the next labels are expected to add in each region."""
+    workspace = find_workspace()
+    return _load_outlooks(workspace.settings, workspace.ledger.count())
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _load_reach(settings: Settings, seq: int, kind: RegionKind) -> tuple[ReachPoint, ...]:
+    return trace_reach(_open(settings), kind)
+
+
+def load_reach(kind: RegionKind) -> tuple[ReachPoint, ...]:
+    """Return the mean reach of a kind of region over time."""
+    workspace = find_workspace()
+    return _load_reach(workspace.settings, workspace.ledger.count(), kind)
+
+
+def is_dark() -> bool:
+    """Whether this reader sees the dark theme."""
+    return st.context.theme.type == "dark"
 
 
 def find_actor() -> str:
@@ -48,6 +88,12 @@ def choose_region(views: tuple[RegionView, ...]) -> RegionView | None:
     by_id = {view.region.region_id: view for view in views}
     asked = st.query_params.get("region") or st.session_state.get("region_id")
     if asked not in by_id:
+        if "region" in st.query_params:
+            st.warning(
+                f"This page has nothing to show for {asked!r}, the region in its address; choose"
+                " another one.",
+                icon=":material/link_off:",
+            )
         return None
     remember_region(str(asked))
     return by_id[str(asked)]
@@ -56,6 +102,21 @@ def choose_region(views: tuple[RegionView, ...]) -> RegionView | None:
 def remember_region(region_id: str) -> None:
     """Keep the chosen region for the other pages."""
     st.session_state["region_id"] = region_id
+
+
+def read_address(name: str, allowed: Collection[str] | None = None) -> str | None:
+    """Return a value of the page's address; None where it is missing or not allowed."""
+    value = st.query_params.get(name)
+    return value if value is not None and (allowed is None or value in allowed) else None
+
+
+def write_address(values: Mapping[str, str | None]) -> None:
+    """Keep the page's address in step with what is shown; None removes a value."""
+    for name, value in values.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
 
 
 @contextmanager
@@ -89,13 +150,17 @@ def pick_region(views: tuple[RegionView, ...], *, key: str) -> RegionView | None
 
 
 def run_guarded(action: Callable[[], object], *, success: str) -> None:
-    """Run a command of a button: a toast when it went in, the error's sentence when not."""
+    """Run a command of a button: say so when it went in, the error's sentence when not.
+
+    A sentence that the action returns is said too.
+    """
     try:
-        action()
+        told = action()
     except GeoTransferError as error:
         st.session_state["notice"] = ("error", str(error))
     else:
-        st.session_state["notice"] = ("success", success)
+        more = f" {told}" if isinstance(told, str) and told else ""
+        st.session_state["notice"] = ("success", f"{success}{more}")
 
 
 def show_notice() -> None:

@@ -82,14 +82,18 @@ def read_points(data: bytes) -> LabelPoints:
     )
 
 
-def make_points_geojson(data: bytes) -> bytes:
-    """Return stored labels as GeoJSON with their class code, for the map."""
+def make_points_geojson(data: bytes, legend: Legend) -> bytes:
+    """Return stored labels as GeoJSON with their class, its code and colour; opens in any GIS."""
     points = read_points(data)
+    classes = {
+        item.code: {"class": item.name, "code": item.code, "color": item.color}
+        for item in legend.classes
+    }
     features = [
         {
             "type": "Feature",
             "geometry": json.loads(shapely.to_geojson(geometry)),
-            "properties": {"code": int(code)},
+            "properties": classes.get(int(code), {"class": "", "code": int(code)}),
         }
         for geometry, code in zip(points.geometry, points.codes, strict=True)
         if geometry is not None

@@ -17,9 +17,19 @@ from geotransfer.console.metrics import (
     make_legend_html,
 )
 from geotransfer.console.region_layers import KIND_LABELS, LAYER_IDS, make_deck
-from geotransfer.console.state import find_workspace, load_views, remember_region, show_notice
+from geotransfer.console.state import (
+    find_workspace,
+    is_dark,
+    load_outlooks,
+    load_reach,
+    load_views,
+    remember_region,
+    show_notice,
+)
 from geotransfer.console.waiting import show_running_jobs
+from geotransfer.core.estimate import Estimate
 from geotransfer.core.region import RegionKind
+from geotransfer.workflows.outlook import NEXT_LABELS, Outlook, ReachPoint
 from geotransfer.workflows.views import RegionView
 
 
@@ -36,8 +46,8 @@ def show() -> None:
             " one; otherwise run `geotransfer init`."
         )
         return
-    metric = _pick_metric()
     _show_headline(views)
+    metric = _pick_metric()
     left, right = st.columns([1, 1], gap="medium")
     with left:
         picked = _show_map(views, metric, version=workspace.ledger.count())
@@ -46,6 +56,7 @@ def show() -> None:
     chosen = picked or listed
     if chosen is not None:
         _show_choice(next(v for v in views if v.region.region_id == chosen))
+    _show_outlooks(load_outlooks())
 
 
 def _pick_metric() -> Metric:
@@ -58,34 +69,108 @@ def _pick_metric() -> Metric:
 
 
 def _show_headline(views: Sequence[RegionView]) -> None:
-    """Show reach per kind of region; kinds are never averaged together."""
-    columns = st.columns(len(RegionKind))
-    for column, kind in zip(columns, RegionKind, strict=True):
+    """Show reach per kind of region with its trend; kinds are never averaged together."""
+    target = views[0].reach_target
+    for column, kind in zip(st.columns(len(RegionKind)), RegionKind, strict=True):
         of_kind = [v for v in views if v.region.kind is kind]
         known = [v.reach.value for v in of_kind if v.reach is not None]
-        told = f"{sum(known) / len(known):.0%}" if known else "no labels yet"
+        told = f"{sum(known) / len(known):.0%}" if known else "not measured"
+        trend = load_reach(kind)
+        change = trend[-1].reach - trend[0].reach if len(trend) > 1 else 0.0
         column.metric(
             f"Reach · {KIND_LABELS[kind]}",
             told,
-            help=f"Mean over {len(known)} of {len(of_kind)} regions of the share where the map may"
-            f" be trusted at {views[0].reach_target:.0%} accuracy. Kinds are never averaged"
-            " together.",
+            delta=_write_change(trend),
+            delta_color="normal" if change else "off",
+            delta_arrow="auto" if change else "off",
+            chart_data=[100 * point.reach for point in trend] if len(trend) > 1 else None,
+            chart_type="line",
+            height="stretch",
+            border=True,
+            help=f"Mean over regions of the share where the map may be trusted at {target:.0%}"
+            " accuracy, judged on rows the model has never seen. Kinds are never averaged together."
+            " The line, where there is one, moves each time a region's figure did.",
         )
+        column.caption(_explain_reach(kind, len(known), len(of_kind), target))
+
+
+def _write_change(trend: Sequence[ReachPoint]) -> str | None:
+    if not trend:
+        return None
+    since = trend[0].at[:10]
+    change = trend[-1].reach - trend[0].reach
+    return f"{100 * change:+.0f} points since {since}" if change else f"as measured on {since}"
+
+
+def _explain_reach(kind: RegionKind, n_known: int, n_regions: int, target: float) -> str:
+    if not n_regions:
+        return "no region of this kind yet"
+    if not n_known:
+        return f"{n_regions} without holdout labels: upload some to measure it"
+    what = "samples" if kind is RegionKind.TABLE else "area"
+    return f"share of the {what} at {target:.0%} accuracy · {n_known} of {n_regions} measured"
+
+
+def _show_outlooks(outlooks: Sequence[Outlook]) -> None:
+    """Show for each region what the next labels are expected to add, and what they cost."""
+    st.subheader("Where next", anchor="where-next")
+    has_rate = any(o.cost_usd for o in outlooks)
+    rows: dict[str, list[object]] = {
+        "Region": [o.name for o in outlooks],
+        "Kind": [KIND_LABELS[o.kind] for o in outlooks],
+        "Labels now": [str(o.n_labels or "–") for o in outlooks],
+        "Expected gain": [None if o.gain is None else o.gain.value for o in outlooks],
+        "Interval": ["unknown" if o.gain is None else _write_interval(o.gain) for o in outlooks],
+        "Rests on": [o.basis for o in outlooks],
+        "Fine-tune": [
+            "needs imagery" if o.kind is RegionKind.TABLE
+            else "not measured yet" if o.cpu_s is None else f"{o.cpu_s:.0f} CPU-s"
+            for o in outlooks
+        ],
+    }  # fmt: skip
+    if has_rate:
+        rows["Labels, USD"] = [o.cost_usd for o in outlooks]
+        rows["AUC per 1,000 USD"] = [o.gain_per_1000_usd for o in outlooks]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "Labels now": st.column_config.TextColumn(),
+            "Expected gain": st.column_config.NumberColumn(
+                format="%+.3f", help=f"AUC that {NEXT_LABELS} more labels are expected to add."
+            ),
+            "AUC per 1,000 USD": st.column_config.NumberColumn(format="%+.3f"),
+        },
+        placeholder="–",
+        alt=f"Expected gain of the next {NEXT_LABELS} labels in each region, and its cost",
+    )  # fmt: skip
+    price = "" if has_rate else (
+        " A label costs the same everywhere, so this is also the order by gain for its cost; set"
+        " `GEOTRANSFER_USD_PER_LABEL` to see money."
+    )  # fmt: skip
+    st.caption(
+        f"AUC that {NEXT_LABELS} more labels are expected to add to the global model, or to the"
+        f" labels there are; most promising first, unknown last.{price} A region's own label"
+        " budget, on the *Label next* page, tells more than the range over other regions."
+    )
+
+
+def _write_interval(gain: Estimate) -> str:
+    return f"{gain.low:+.3f} to {gain.high:+.3f} ({gain.level:.0%})"
 
 
 def _show_map(views: Sequence[RegionView], metric: Metric, *, version: int) -> str | None:
     event: Any = st.pydeck_chart(
-        make_deck(views, metric, version=version),
-        height=520,
+        make_deck(views, metric, version=version, is_dark=is_dark()),
+        height=460,
         on_select="rerun",
         selection_mode="single-object",
         key="regions-map",
         alt=f"Map of {len(views)} regions coloured by {metric.title.lower()}; the table beside it"
         " says the same.",
     )
-    legend, notes = st.columns([1, 1])
-    legend.html(make_legend_html(metric.title, metric.unit, metric.fit(views)))
-    notes.caption(
+    st.html(make_legend_html(metric.title, metric.unit, metric.fit(views)))
+    st.caption(
         f"{metric.explanation} Markers stand for regions too small to see; a ring around a marker"
         " means *simulated*. Outlines: Natural Earth."
     )
@@ -112,7 +197,7 @@ def _show_table(views: Sequence[RegionView], metric: Metric) -> str | None:
     event: Any = st.dataframe(
         frame,
         hide_index=True,
-        height=520,
+        height=460,
         on_select="rerun",
         selection_mode="single-row",
         key="regions-table",
@@ -122,6 +207,7 @@ def _show_table(views: Sequence[RegionView], metric: Metric) -> str | None:
                 format="percent" if metric.is_share else "%.3f", help=metric.unit
             ),
         },
+        placeholder="–",
         alt=f"Table of regions with {metric.title.lower()}",
     )
     rows = event.selection.rows if event and event.selection else []
