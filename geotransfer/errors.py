@@ -87,7 +87,21 @@ class NotFound(InputError):
 
 
 class SceneUnreadable(GeoTransferError):
-    """Pixels of a scene cannot be read."""
+    """Pixels of a scene cannot be read.
+
+    Attributes
+    ----------
+    scene_id
+        Which scene; empty where no single one is at fault.
+    """
+
+    def __init__(self, message: str, scene_id: str = "") -> None:
+        super().__init__(message, scene_id)
+        self.scene_id = scene_id
+
+    def __str__(self) -> str:
+        """The sentence alone."""
+        return str(self.args[0])
 
 
 class ModelInvalid(GeoTransferError):

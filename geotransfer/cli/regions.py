@@ -10,6 +10,8 @@ import typer
 from geotransfer.cli.context import check_job, explain_errors, find_session
 from geotransfer.cli.output import run_command
 from geotransfer.core.job import Command
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.spec import S2_SEMIANNUAL
 
 Here = Annotated[bool, typer.Option("--here", help="Run in this process, not in a worker.")]
 regions_app = typer.Typer(help="List and add regions.", no_args_is_help=True)
@@ -91,12 +93,25 @@ def add(
     context: typer.Context,
     outline: Annotated[Path, typer.Argument(help="GeoJSON, GeoPackage or zipped Shapefile.")],
     name: Annotated[str | None, typer.Option(help="Name; default: the file's.")] = None,
+    spec: Annotated[
+        str, typer.Option(help="Feature spec; `specs list` shows them.")
+    ] = S2_SEMIANNUAL.name,
+    legend: Annotated[
+        str, typer.Option(help="Classes of its map; `legends list` shows them.")
+    ] = CROPLAND.name,
 ) -> None:
     """Add a region from its outline."""
     from geotransfer.workflows.regions import add_region
 
     session = find_session(context)
-    region = add_region(session.open(), outline, name=name or outline.stem, actor="cli")
+    region = add_region(
+        session.open(),
+        outline,
+        name=name or outline.stem,
+        spec_name=spec,
+        legend_name=legend,
+        actor="cli",
+    )
     session.output.show(
         region,
         f"added region {region.region_id} ({region.area_km2:,.2f} km²);"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from geotransfer import __version__
-from geotransfer.cli import calibrate, regions, serving, training, work
+from geotransfer.cli import calibrate, cost, regions, rows, serving, training, transfer, work
 from geotransfer.cli.context import EXIT_FAILED, EXIT_INPUT, make_session
 from geotransfer.errors import InputError
 from geotransfer.wiring import explain_missing_library
@@ -52,8 +52,11 @@ def start(
 
 regions.register(app)
 work.register(app)
+cost.register(app)
 calibrate.register(app)
+transfer.register(app)
 training.register(app)
+rows.register(app)
 serving.register(app)
 
 

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from geotransfer.cli.context import explain_errors, find_session
+from geotransfer.core.legend import CROPLAND
+from geotransfer.core.spec import S2_SEMIANNUAL
+from geotransfer.errors import InputError
 
 import_app = typer.Typer(help="Import reference tables from a folder.", no_args_is_help=True)
 fetch_app = typer.Typer(help="Download reference tables.", no_args_is_help=True)
@@ -27,15 +30,44 @@ def _print_progress(done: int, planned: int, message: str) -> None:
 @explain_errors
 def train(
     context: typer.Context,
-    tables: Annotated[Path, typer.Argument(help="Folder of <region>/training_data.txt.")],
+    tables: Annotated[
+        Path | None, typer.Argument(help="Folder of <region>/training_data.txt.")
+    ] = None,
+    labels_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--labels-of",
+            help="Train on this region's calibration labels and scenes instead; repeatable.",
+        ),
+    ] = None,
+    spec: Annotated[
+        str, typer.Option(help="Feature spec the tables carry; `specs list` shows them.")
+    ] = S2_SEMIANNUAL.name,
+    legend: Annotated[
+        str, typer.Option(help="Legend of the tables' class codes; `legends list` shows them.")
+    ] = CROPLAND.name,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal models.")] = 0,
     ship: Annotated[
         Path | None,
         typer.Option("--ship", help="Write everything that ships in data/ to this folder instead."),
     ] = None,
 ) -> None:
-    """Train a global model on reference tables and register it."""
+    """Train a global model on reference tables, or on labels, and register it."""
     session = find_session(context)
+    if labels_of and tables is None:
+        from geotransfer.workflows.train_own import train_on_labels
+
+        version = train_on_labels(
+            session.open(), labels_of, seed=seed, actor="cli", progress=_print_progress
+        )
+        session.output.show(
+            version,
+            f"registered {version.label}: {version.lineage.n_labels} labels, spec"
+            f" {version.lineage.spec_name}, legend {version.lineage.legend_name}",
+        )
+        return
+    if tables is None or labels_of:
+        raise InputError("give a folder of tables or --labels-of REGION, one of the two.")
     if ship is not None:
         from geotransfer.workflows.ship import ship_data
 
@@ -45,10 +77,18 @@ def train(
         lines = [f"{digest}  {name}" for name, digest in shipped.files]
         session.output.show(shipped, lines)
         return
+    from geotransfer.workflows.definitions import find_legend, find_spec
     from geotransfer.workflows.train import train_global
 
+    workspace = session.open(create=True)
     version = train_global(
-        session.open(create=True), tables, seed=seed, actor="cli", progress=_print_progress
+        workspace,
+        tables,
+        seed=seed,
+        spec=find_spec(workspace, spec),
+        legend=find_legend(workspace, legend),
+        actor="cli",
+        progress=_print_progress,
     )
     session.output.show(version, f"registered {version.label}")
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.core.fact import LabelsAdded
-from geotransfer.core.legend import CROPLAND
+from geotransfer.core.legend import Legend
 from geotransfer.errors import GeoTransferError
 from geotransfer.labels.checking import CheckedLabels
 from geotransfer.labels.columns import ColumnChoice
@@ -65,7 +65,7 @@ def show_upload(workspace: Workspace, view: RegionView) -> None:
     except GeoTransferError as error:
         st.error(str(error), icon=":material/error:")
         return
-    show_checked(checked, key=uploaded.file_id)
+    show_checked(checked, view.legend, key=uploaded.file_id)
     n_good = len(checked.good)
     st.button(
         f"Keep the {n_good} good labels",
@@ -118,14 +118,14 @@ def _pick_columns(preview: LabelPreview) -> ColumnChoice:
     )
 
 
-def show_checked(checked: CheckedLabels, *, key: str) -> None:
+def show_checked(checked: CheckedLabels, legend: Legend, *, key: str) -> None:
     """Show counts, mapping, warnings and every rejected row with its reason."""
     good, bad = len(checked.good), len(checked.rejected)
     a, b, c = st.columns(3)
     a.metric("Good rows", good)
     b.metric("Rejected rows", bad)
     c.metric("Classes", len(set(checked.class_names)))
-    _show_mapping(checked, key)
+    _show_mapping(checked, legend, key)
     for warning in checked.warnings:
         st.warning(warning, icon=":material/info:")
     if bad:
@@ -168,10 +168,10 @@ def show_checked(checked: CheckedLabels, *, key: str) -> None:
                 )
 
 
-def _show_mapping(checked: CheckedLabels, key: str) -> None:
+def _show_mapping(checked: CheckedLabels, legend: Legend, key: str) -> None:
     """Show what each class name of the file means; a changed choice is used at the next run."""
     given = sorted({str(name) for name in checked.table.class_names if name})
-    names = list(CROPLAND.names)
+    names = list(legend.names)
     current = dict(checked.mapping.used)
     frame = pd.DataFrame(
         {"in the file": given, "means": [current.get(name) or LEAVE_OUT for name in given]}

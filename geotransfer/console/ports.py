@@ -20,6 +20,7 @@ class Pixel(Protocol):
     scene_ids: tuple[str, ...]
     features: tuple[tuple[str, float], ...]
     contributions: tuple[tuple[str, float], ...]
+    explained_class: str
 
 
 PixelReader = Callable[[Workspace, str, float, float], Pixel | None]

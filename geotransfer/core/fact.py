@@ -96,6 +96,31 @@ class ScenesAdded(Fact):
     tile_px: int
     location: str = ""
     """Where the catalog is, for a refresh to look again; empty: not to be looked at again."""
+    period: str = ""
+    """What was asked of it, as first and last day; empty: every date."""
+    max_cloud_percent: float | None = None
+    collections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenesExcluded(Fact):
+    """Scenes were left out, when a catalog was read, by a refresh or by hand."""
+
+    kind: ClassVar[str] = "scenes-excluded"
+    exclusions_id: str
+    """Blob with the exclusions, a JSON list."""
+    reasons: Mapping[str, int]
+    """Scenes by reason."""
+    passed_over: Mapping[str, int]
+    """Items of the catalog that were not asked for, by reason; they are not listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenesIncluded(Fact):
+    """Scenes that were left out are used again."""
+
+    kind: ClassVar[str] = "scenes-included"
+    scene_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +395,8 @@ FACTS: dict[str, type[Fact]] = {
         RegionAssessed,
         RehearsalMade,
         ScenesAdded,
+        ScenesExcluded,
+        ScenesIncluded,
         RefreshDone,
         AuditDone,
         ModelRegistered,

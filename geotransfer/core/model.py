@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from geotransfer.core.cost import RunCost
+from geotransfer.core.identity import OMIT_DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,9 @@ class Lineage:
     cost: RunCost
     libraries: Mapping[str, str]
     """Name and version of the libraries that change results."""
+    samples_id: str | None = field(default=None, metadata=OMIT_DEFAULT)
+    """Blob with the samples of a global model that was trained on labels, so that fine-tuning can
+    pool them; None where they ship or are tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.errors import SpecMismatch
-from geotransfer.imagery.stack import DN_SCALE
+from geotransfer.imagery.scene_windows import DN_SCALE
 
 Float32 = NDArray[np.float32]
 Rule = Callable[[NDArray[np.int16], NDArray[np.bool_], Sequence[str]], Float32]
@@ -120,7 +120,7 @@ def take_greenest(
     """
     names = list(bands)
     if "ndvi" in names:
-        index = dn[:, names.index("ndvi")].astype(np.float32)
+        index: NDArray[np.floating] = dn[:, names.index("ndvi")].astype(np.float32)
     elif {"nir", "red"} <= set(names):
         nir, red = (dn[:, names.index(n)].astype(np.float32) for n in ("nir", "red"))
         index = (nir - red) / np.where(nir + red > 0, nir + red, np.float32(np.inf))

@@ -34,7 +34,7 @@ def find_serving(
     """Return the version that serves a region: its champion, else the global model."""
     champion = find_champion(workspace, region.region_id, until=until)
     if champion is None:
-        return find_baseline(workspace, region.spec_name)
+        return find_baseline(workspace, region.spec_name, legend_name=region.legend_name)
     return next(v for v in list_versions(workspace) if v.model_id == champion)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geotransfer.core.fact import ModelRegistered
 from geotransfer.core.identity import hash_bytes
+from geotransfer.core.legend import CROPLAND
 from geotransfer.core.model import Lineage, ModelVersion
 from geotransfer.errors import NotFound
 from geotransfer.store.workspace import Workspace
@@ -69,16 +70,19 @@ def find_version(workspace: Workspace, reference: str) -> ModelVersion:
     raise NotFound(f"{what} called {reference!r}; there are: {known}.")
 
 
-def find_baseline(workspace: Workspace, spec_name: str) -> ModelVersion:
-    """Return the newest global model for a feature spec."""
+def find_baseline(
+    workspace: Workspace, spec_name: str, *, legend_name: str = CROPLAND.name
+) -> ModelVersion:
+    """Return the newest global model for a feature spec and a legend."""
     matches = [
         v
         for v in list_versions(workspace)
-        if v.region_id is None and v.lineage.spec_name == spec_name
+        if v.region_id is None
+        and (v.lineage.spec_name, v.lineage.legend_name) == (spec_name, legend_name)
     ]
     if not matches:
         raise NotFound(
-            f"no global model for spec {spec_name!r}; run `geotransfer init`, or train one with"
-            " `geotransfer train`."
+            f"no global model for spec {spec_name!r} and legend {legend_name!r}; run `geotransfer"
+            " init` for the shipped one, or train your own with `geotransfer train`."
         )
     return matches[-1]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Tile, cut_tiles
-from geotransfer.core.spec import SPECS
 from geotransfer.errors import NotFound
 from geotransfer.imagery.rasters import read_tile
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_scenes
 
@@ -40,7 +40,7 @@ def open_cube(workspace: Workspace, region_id: str) -> xr.DataArray:
     if done is None:
         raise NotFound(f"region {region_id!r} has no map yet; refresh it first.")
     inputs = load_scenes(workspace, region_id)
-    names = SPECS[region.spec_name].measured_names
+    names = find_spec(workspace, region.spec_name).measured_names
     keys = {
         row["tile_id"]: row["feature_key"] for row in read_table(workspace.blobs.get(done.tiles_id))
     }

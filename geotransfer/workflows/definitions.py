@@ -103,6 +103,11 @@ def find_spec(workspace: Workspace, name: str) -> FeatureSpec:
     return rows[name]
 
 
+def is_own(spec: FeatureSpec, legend_name: str) -> bool:
+    """Whether a spec or legend is the workspace's own, so that nothing shipped was learnt on it."""
+    return spec.name not in SPECS or legend_name not in LEGENDS
+
+
 def add_spec(workspace: Workspace, path: Path, *, actor: str) -> FeatureSpec:
     """Add a feature spec from a file; the same spec twice is harmless.
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from geotransfer.change.keys import list_library_versions
 from geotransfer.core.fact import FineTuneDone, LabelsAdded
-from geotransfer.core.grid import Tile
 from geotransfer.core.identity import canonical_json
-from geotransfer.core.legend import CROPLAND
 from geotransfer.core.model import Lineage
 from geotransfer.core.region import Region
-from geotransfer.core.spec import SPECS
 from geotransfer.core.verdict import VerdictKind
-from geotransfer.errors import LabelsInvalid, LeakRefused, NotFound
-from geotransfer.imagery.grids import locate_pixels
+from geotransfer.errors import LeakRefused, NotFound
 from geotransfer.registry.versions import find_baseline, register_model
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.fine_tune import fine_tune
 from geotransfer.transfer.model_file import dump_model
-from geotransfer.transfer.samples import CalibrationSet, Samples
+from geotransfer.transfer.samples import CalibrationSet
 from geotransfer.workflows.costing import Meter
-from geotransfer.workflows.label_features import measure_labels
+from geotransfer.workflows.definitions import find_spec, is_own
 from geotransfer.workflows.label_points import LabelPoints, read_points
+from geotransfer.workflows.label_samples import measure_samples
 from geotransfer.workflows.models import load_cached_model
+from geotransfer.workflows.places import spread_places
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.source import load_source
 
 STEPS = 100
-PLACES_PER_SIDE = 40
-"""Places a side on which the share of the region near labels is judged."""
+OWN_NOTE = (
+    "The rehearsals behind the expected gain are of crop and non-crop on Sentinel-2; your legend or"
+    " features are others, so go by the gain on held-out blocks."
+)
 
 
 def find_calibration_labels(workspace: Workspace, region_id: str, labels_id: str) -> LabelsAdded:
@@ -72,13 +70,14 @@ def fine_tune_region(
     """Adapt the global model to a region's labels, register the result, give the verdict."""
     meter = Meter.start()
     region = find_region(workspace, region_id)
+    spec = find_spec(workspace, region.spec_name)
     labels = find_calibration_labels(workspace, region_id, labels_id)
     progress(0, STEPS, "reading the labels' features")
     calibration = make_calibration_set(
         workspace, region, read_points(workspace.blobs.get(labels.labels_id))
     )
-    parent = find_baseline(workspace, region.spec_name)
-    source, source_name = load_source(workspace, SPECS[region.spec_name])
+    parent = find_baseline(workspace, region.spec_name, legend_name=region.legend_name)
+    source, source_name = load_source(workspace, spec, legend_name=region.legend_name)
     tuned = fine_tune(
         load_cached_model(workspace.blobs_url, parent.model_id),
         calibration,
@@ -86,9 +85,11 @@ def fine_tune_region(
         seed=seed,
         n_threads=workspace.settings.thread_count,
         progress=lambda share, what: progress(round(share * (STEPS - 1)), STEPS, what),
-        places_xy_km=_spread_places(workspace, region_id),
+        places_xy_km=spread_places(workspace, region_id),
     )
     verdict = tuned.verdict
+    if verdict.gain is not None and is_own(spec, region.legend_name):
+        verdict = replace(verdict, reasons=(*verdict.reasons, OWN_NOTE))
     cost = meter.read()
     model_id = None
     if verdict.kind is not VerdictKind.TOO_FEW_LABELS:
@@ -101,8 +102,8 @@ def fine_tune_region(
                 parent_id=parent.model_id,
                 strategy=tuned.model.kind,
                 spec_name=region.spec_name,
-                spec_id=SPECS[region.spec_name].spec_id,
-                legend_name=CROPLAND.name,
+                spec_id=spec.spec_id,
+                legend_name=region.legend_name,
                 labels_id=labels.labels_id,
                 n_labels=verdict.n_labels,
                 source=source_name,
@@ -137,29 +138,4 @@ def make_calibration_set(
     LabelsInvalid
         No label has features.
     """
-    spec = SPECS[region.spec_name]
-    samples = Samples(
-        spec=spec,
-        measured=measure_labels(workspace, region, points),
-        classes=points.codes,
-        weights=np.ones(len(points.codes)),
-        xy_km=points.xy_km if points.has_places else None,
-        region_ids=np.full(len(points.codes), region.region_id),
-    )
-    known = np.flatnonzero(np.isfinite(samples.features).all(axis=1))
-    if not len(known):
-        raise LabelsInvalid(
-            f"none of the {len(points.codes)} labels lies where the imagery of"
-            f" {region.region_id!r} shows the ground in every period; add scenes or other labels."
-        )
-    return CalibrationSet(samples.take(known))
-
-
-def _spread_places(workspace: Workspace, region_id: str) -> NDArray[np.float64]:
-    """Return places spread evenly over the region's grid, shape (m, 2), km in EPSG:6933."""
-    grid = load_scenes(workspace, region_id).grid
-    whole = Tile(tile_id="all", row=0, col=0, height=grid.height, width=grid.width)
-    positions = locate_pixels(grid, whole)
-    rows = np.linspace(0, grid.height - 1, PLACES_PER_SIDE).astype(int)
-    cols = np.linspace(0, grid.width - 1, PLACES_PER_SIDE).astype(int)
-    return positions[:, rows][:, :, cols].reshape(2, -1).T
+    return CalibrationSet(measure_samples(workspace, region, points))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,32 @@ from rasterio.features import rasterize
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.region import Region
-from geotransfer.core.spec import SPECS
 from geotransfer.errors import NotFound
 from geotransfer.imagery.grids import make_geobox
 from geotransfer.imagery.rasters import read_tile
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.label_points import LabelPoints
 from geotransfer.workflows.scene_list import load_scenes
 
 
 def measure_labels(
-    workspace: Workspace, region: Region, points: LabelPoints
+    workspace: Workspace,
+    region: Region,
+    points: LabelPoints,
+    *,
+    feature_keys: Mapping[str, str] | None = None,
 ) -> NDArray[np.float32]:
     """Return the measured columns of each label, shape (n, n_measured); NaN where none is known.
 
     A point takes its pixel; a polygon the mean over the pixels whose centres it holds, or the one
     pixel it lies in where it holds none.
+
+    Parameters
+    ----------
+    feature_keys
+        Key of the measured columns of each tile; None: those of the last refresh.
 
     Raises
     ------
@@ -39,18 +49,9 @@ def measure_labels(
     """
     if points.measured is not None:
         return points.measured
-    done = workspace.ledger.read_last(RefreshDone, region_id=region.region_id)
-    if done is None:
-        raise NotFound(
-            f"region {region.region_id!r} has no map yet; run `geotransfer refresh"
-            f" {region.region_id}` first, features come from it."
-        )
+    keys = feature_keys or _read_feature_keys(workspace, region.region_id)
     inputs = load_scenes(workspace, region.region_id)
-    n_measured = len(SPECS[region.spec_name].measured)
-    keys = {
-        str(row["tile_id"]): str(row["feature_key"])
-        for row in read_table(workspace.blobs.get(done.tiles_id))
-    }
+    n_measured = len(find_spec(workspace, region.spec_name).measured)
     to_grid = Transformer.from_crs("EPSG:4326", inputs.grid.crs, always_xy=True).transform
     shapes = np.asarray(shapely.transform(points.geometry, to_grid, interleaved=False))
     total = np.zeros((len(shapes), n_measured))
@@ -63,6 +64,19 @@ def measure_labels(
             _add_tile(path, inputs.grid, tile, shapes, touching, total, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (total / count[:, None]).astype(np.float32)
+
+
+def _read_feature_keys(workspace: Workspace, region_id: str) -> dict[str, str]:
+    done = workspace.ledger.read_last(RefreshDone, region_id=region_id)
+    if done is None:
+        raise NotFound(
+            f"region {region_id!r} has no map yet; run `geotransfer refresh {region_id}` first,"
+            " features come from it."
+        )
+    return {
+        str(row["tile_id"]): str(row["feature_key"])
+        for row in read_table(workspace.blobs.get(done.tiles_id))
+    }
 
 
 def _make_box(grid: Grid, tile: Tile) -> shapely.Polygon:

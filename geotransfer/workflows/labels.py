@@ -8,14 +8,14 @@ from datetime import date, timedelta
 import numpy as np
 
 from geotransfer.core.fact import LabelsAdded, LabelsErased, ScenesAdded
-from geotransfer.core.legend import CROPLAND
+from geotransfer.core.legend import CROPLAND, Legend
 from geotransfer.core.region import Region
-from geotransfer.core.spec import SPECS, FeatureSpec
 from geotransfer.errors import InputError, LabelsInvalid, NotFound
 from geotransfer.labels.checking import CheckedLabels, check_labels
 from geotransfer.labels.columns import ColumnChoice
 from geotransfer.labels.reading import read_labels
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_legend, find_spec
 from geotransfer.workflows.label_points import LabelPoints, add_points
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_scenes
@@ -33,8 +33,14 @@ def check_file(
     columns: ColumnChoice | None = None,
     mapping: Mapping[str, str] | None = None,
     fix_swapped: bool = False,
+    legend: Legend = CROPLAND,
 ) -> CheckedLabels:
-    """Read and check a label file, against a region's outline and imagery where one is given.
+    """Read and check a label file, against a region's outline, imagery and legend.
+
+    Parameters
+    ----------
+    region_id
+        None checks the file alone, against ``legend``; a region has its own.
 
     Raises
     ------
@@ -42,16 +48,21 @@ def check_file(
         The file cannot be used as a whole. Single bad rows are in the result, each with its reason.
     """
     region = None if region_id is None else find_region(workspace, region_id)
-    table = read_labels(data, file_name, layer=layer, columns=columns)
+    if region is not None:
+        legend = find_legend(workspace, region.legend_name)
+    spec = None if region is None else find_spec(workspace, region.spec_name)
+    table = read_labels(
+        data, file_name, layer=layer, columns=columns, specs=() if spec is None else (spec,)
+    )
     bounds, period = (None, None) if region is None else _find_imagery(workspace, region)
     return check_labels(
         table,
         region_outline=None if region is None else region.outline,
         imagery_bounds=bounds,
         imagery_period=period,
-        legend=CROPLAND,
+        legend=legend,
         mapping=mapping,
-        spec=None if region is None else _find_spec(region, table.spec_names),
+        spec=spec if spec is not None and spec.name in table.spec_names else None,
         fix_swapped=fix_swapped,
     )
 
@@ -74,10 +85,6 @@ def _find_imagery(
     )
     days = [date.fromisoformat(s.sensed_at[:10]) for s in scenes]
     return bounds, (date(min(days).year, 1, 1), date(max(days).year, 12, 31) + timedelta(days=1))
-
-
-def _find_spec(region: Region, carried: tuple[str, ...]) -> FeatureSpec | None:
-    return SPECS[region.spec_name] if region.spec_name in carried else None
 
 
 def add_checked(
@@ -105,7 +112,7 @@ def add_checked(
             " reasons, mend the file and try again."
         )
     measured = None
-    spec = SPECS[region.spec_name]
+    spec = find_spec(workspace, region.spec_name)
     if spec.name in good.spec_names:
         columns = [good.numbers[name] for name in spec.measured_names]
         measured = np.column_stack(columns).astype(np.float32)

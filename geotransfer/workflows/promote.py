@@ -7,13 +7,13 @@ import json
 from geotransfer.core.decode import from_plain
 from geotransfer.core.fact import FineTuneDone, ModelPromoted, ModelRolledBack
 from geotransfer.core.model import GateResult, ModelVersion
-from geotransfer.core.spec import SPECS
 from geotransfer.core.verdict import Verdict
 from geotransfer.errors import InputError, NotFound, PromotionRefused
 from geotransfer.registry.champions import find_champion, find_previous
 from geotransfer.registry.gates import check_gates, refuse_failed
 from geotransfer.registry.versions import find_version
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.regions import find_region
 
 
@@ -50,7 +50,7 @@ def preview_gates(
     if version.region_id is None:
         raise InputError(f"{version.name} is the global model; roll back to return a region to it.")
     verdict = find_verdict(workspace, region_id, version.model_id)
-    spec = SPECS[region.spec_name]
+    spec = find_spec(workspace, region.spec_name)
     return version, check_gates(version, verdict, spec=spec, legend_name=region.legend_name)
 
 

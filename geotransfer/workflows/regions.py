@@ -25,6 +25,7 @@ from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.errors import InputError, NotFound, OutlineInvalid
 from geotransfer.imagery.areas import measure_area_km2
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_legend, find_spec
 
 MAX_OUTLINE_BYTES = 20 << 20
 SHAPEFILE_MAGIC = b"\x00\x00\x27\x0a"
@@ -147,13 +148,14 @@ def add_region(
     region_id: str | None = None,
     attribution: str = "",
     spec_name: str = S2_SEMIANNUAL.name,
+    legend_name: str = CROPLAND.name,
 ) -> Region:
     """Add a region from an outline file, or from a GeoJSON geometry given as text.
 
     Raises
     ------
     InputError
-        The region exists already, or the outline cannot be used.
+        The region exists already, the outline cannot be used, or there is no such spec or legend.
     """
     chosen = region_id or name_to_id(name)
     if workspace.ledger.read_last(RegionAdded, region_id=chosen) is not None:
@@ -170,8 +172,8 @@ def add_region(
         kind=kind,
         outline=geometry,
         area_km2=measure_area_km2(geometry),
-        spec_name=spec_name,
-        legend_name=CROPLAND.name,
+        spec_name=find_spec(workspace, spec_name).name,
+        legend_name=find_legend(workspace, legend_name).name,
         attribution=attribution,
     )
     workspace.ledger.append(RegionAdded(region_id=chosen, region=region), actor=actor)

@@ -10,7 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from geotransfer.core.identity import hash_bytes
+from geotransfer.core.legend import CROPLAND
 from geotransfer.core.spec import S2_SEMIANNUAL, SPECS, FeatureSpec
+from geotransfer.errors import NotFound
+from geotransfer.registry.versions import find_baseline
 from geotransfer.store.shipped import PROTOTYPES, locate_shipped
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.samples import Samples, concatenate_samples
@@ -48,14 +51,17 @@ def read_samples(data: bytes, spec: FeatureSpec) -> Samples:
     )
 
 
-def load_source(workspace: Workspace, spec: FeatureSpec) -> tuple[Samples | None, str]:
-    """Return the source samples for a spec and their name for lineage and page.
+def load_source(
+    workspace: Workspace, spec: FeatureSpec, *, legend_name: str = CROPLAND.name
+) -> tuple[Samples | None, str]:
+    """Return the source samples for a spec and legend, and their name for lineage and page.
 
     The real tables are used where `fetch deafrica` or `import deafrica` put them; else the shipped
-    prototypes, each the mean of at most four neighbouring samples. None for other specs.
+    prototypes, each the mean of at most four neighbouring samples. Of a spec or legend of the
+    workspace's own: what its newest global model was trained on; None where that is not kept.
     """
-    if spec.name not in SPECS:
-        return None, "none"
+    if spec.name not in SPECS or legend_name != CROPLAND.name:
+        return _load_own_source(workspace, spec, legend_name)
     folder = workspace.folder / TABLES
     if any(folder.glob("*/training_data.txt")):
         parts = list(read_tables(folder, spec).values())
@@ -65,6 +71,19 @@ def load_source(workspace: Workspace, spec: FeatureSpec) -> tuple[Samples | None
         return None, "none"
     data = locate_shipped(PROTOTYPES).read_bytes()
     return _read_prototypes(), f"prototypes {hash_bytes(data)[:12]}"
+
+
+def _load_own_source(
+    workspace: Workspace, spec: FeatureSpec, legend_name: str
+) -> tuple[Samples | None, str]:
+    try:
+        lineage = find_baseline(workspace, spec.name, legend_name=legend_name).lineage
+    except NotFound:
+        return None, "none"
+    if lineage.samples_id is None or not workspace.blobs.exists(lineage.samples_id):
+        return None, "none"
+    samples = read_samples(workspace.blobs.get(lineage.samples_id), spec)
+    return samples, f"samples {samples.content_id[:12]}"
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geotransfer.change.keys import list_library_versions
 from geotransfer.core.cost import RunCost
-from geotransfer.core.legend import CROPLAND
+from geotransfer.core.legend import CROPLAND, Legend
 from geotransfer.core.model import Lineage, ModelVersion
 from geotransfer.core.spec import S2_SEMIANNUAL, FeatureSpec
 from geotransfer.errors import NotFound
@@ -49,20 +49,28 @@ def read_rain(folder: Path) -> NDArray[np.float64]:
         return np.loadtxt(file, usecols=columns)
 
 
-def make_baseline_lineage(source: Samples, *, seed: int, cost: RunCost) -> Lineage:
+def make_baseline_lineage(
+    source: Samples,
+    *,
+    seed: int,
+    cost: RunCost,
+    legend_name: str = CROPLAND.name,
+    samples_id: str | None = None,
+) -> Lineage:
     """Return the lineage of a global model."""
     return Lineage(
         parent_id=None,
         strategy="baseline",
         spec_name=source.spec.name,
         spec_id=source.spec.spec_id,
-        legend_name=CROPLAND.name,
+        legend_name=legend_name,
         labels_id=None,
         n_labels=len(source),
         source=f"samples {source.content_id[:12]}",
         seed=seed,
         cost=cost,
         libraries=list_library_versions(),
+        samples_id=samples_id,
     )
 
 
@@ -72,6 +80,7 @@ def train_global(
     *,
     seed: int = 0,
     spec: FeatureSpec = S2_SEMIANNUAL,
+    legend: Legend = CROPLAND,
     actor: str,
     progress: Progress = ignore_progress,
 ) -> ModelVersion:
@@ -81,7 +90,7 @@ def train_global(
     source = concatenate_samples(tables[0], *tables[1:])
     model = train_baseline(
         source,
-        CROPLAND,
+        legend,
         seed=seed,
         n_threads=workspace.settings.thread_count,
         report=lambda share, what: progress(round(share * 100), 100, what),
@@ -91,6 +100,8 @@ def train_global(
         dump_model(model),
         name=BASELINE_NAME,
         region_id=None,
-        lineage=make_baseline_lineage(source, seed=seed, cost=meter.read()),
+        lineage=make_baseline_lineage(
+            source, seed=seed, cost=meter.read(), legend_name=legend.name
+        ),
         actor=actor,
     )

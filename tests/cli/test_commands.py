@@ -98,7 +98,7 @@ def test_the_whole_tour_in_a_shell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """README's tour, command by command: each says what it did and names the next."""
-    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_: (None, "none"))
+    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_, **__: (None, "none"))
     planned = run("refresh", region, "--dry-run")
     assert "4 tiles  never computed" in planned.out
     first = run("refresh", region)
@@ -347,7 +347,7 @@ def test_promotion_without_a_passed_gate_writes_nothing(
     workspace: Workspace, region: str, world: World, run: Run, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_: (None, "none"))
+    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_, **__: (None, "none"))
     run("refresh", region, "--here")
     points = tmp_path / "points.csv"
     write_points_csv(world.targets[0], points, 16, seed=4, n_bad=0)

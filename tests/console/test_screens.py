@@ -223,7 +223,7 @@ def test_an_upload_is_checked_kept_tuned_promoted_and_taken_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The calibrate screen, state by state, as the worker would have left it."""
-    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_: (None, "none"))
+    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_, **__: (None, "none"))
     app = open_screen("calibrate", region=mapped)
     assert "No calibration labels kept yet." in read_text(app)
     assert "No verdict yet." in read_text(app)
@@ -262,7 +262,7 @@ def test_a_promotion_that_is_refused_says_why_and_changes_nothing(
     workspace: Workspace, mapped: str, world: World, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_: (None, "none"))
+    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_, **__: (None, "none"))
     points = tmp_path / "points.csv"
     write_points_csv(world.targets[0], points, 18, seed=4, n_bad=0)
     checked = check_file(workspace, mapped, points.read_bytes(), points.name)

@@ -43,7 +43,7 @@ N = 60
 @pytest.fixture
 def without_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small test model has no shipped prototypes of its own."""
-    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_: (None, "none"))
+    monkeypatch.setattr(fine_tune_module, "load_source", lambda *_, **__: (None, "none"))
 
 
 @pytest.fixture

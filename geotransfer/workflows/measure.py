@@ -1,0 +1,68 @@
+"""Measure: a region's measured columns without a model, under the keys a refresh would use."""
+
+from __future__ import annotations
+
+from geotransfer.core.grid import cut_tiles
+from geotransfer.core.region import Region
+from geotransfer.imagery.grids import find_footprints, touch_tile
+from geotransfer.imagery.scheduler import run_tasks
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.definitions import find_spec
+from geotransfer.workflows.progress import Progress, ignore_progress
+from geotransfer.workflows.refresh import make_tile_keys, select_scenes
+from geotransfer.workflows.scene_list import load_scenes
+from geotransfer.workflows.tile import TileTask, measure_tile
+
+
+def measure_tiles(
+    workspace: Workspace, region: Region, *, progress: Progress = ignore_progress
+) -> dict[str, str]:
+    """Measure every tile of a region that is not measured yet.
+
+    Returns
+    -------
+    The feature key of each tile. The next refresh finds the files and reads no scene again.
+
+    Raises
+    ------
+    NotFound
+        The region has no scenes.
+    SceneUnreadable
+        A file cannot be read; tiles already measured are kept.
+    """
+    inputs = load_scenes(workspace, region.region_id)
+    spec = find_spec(workspace, region.spec_name)
+    tiles = cut_tiles(inputs.grid, inputs.tile_px)
+    keys = make_tile_keys(region, inputs, spec, {tile.tile_id: "" for tile in tiles})
+    used = select_scenes(inputs.scenes, spec)
+    footprints = find_footprints(used, inputs.grid.crs)
+    folder = workspace.locate_tiles(region.region_id)
+    tasks = [
+        TileTask(
+            region=region,
+            spec=spec,
+            grid=inputs.grid,
+            tile=tile,
+            scenes=tuple(
+                scene
+                for scene, bounds in zip(used, footprints, strict=True)
+                if touch_tile(bounds, inputs.grid, tile)
+            ),
+            layers=inputs.layers,
+            blobs_url=workspace.blobs_url,
+            model_id="",
+            feature_path=str(folder / f"{keys[tile.tile_id].feature_key}.features.tif"),
+            map_path="",
+            min_valid=spec.min_valid or workspace.settings.min_valid,
+        )
+        for tile in tiles
+    ]
+    results = run_tasks(
+        measure_tile,
+        tasks,
+        scheduler=workspace.settings.scheduler,
+        n_workers=workspace.settings.thread_count,
+    )
+    for done, _ in enumerate(results, start=1):
+        progress(done, len(tasks), f"measured {done} of {len(tasks)} tiles")
+    return {tile_id: found.feature_key for tile_id, found in keys.items()}
