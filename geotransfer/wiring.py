@@ -116,7 +116,7 @@ def _run_suggest(workspace: Workspace, command: Command, progress: Progress, act
     return suggest_places(
         workspace,
         str(command.region_id),
-        n_places=int(command.arguments["n_places"]),
+        n_places=int(command.arguments["n_places"] or 0),
         is_probability=bool(command.arguments["is_probability"]),
         seed=int(command.arguments.get("seed") or 0),
         actor=actor,
@@ -132,7 +132,7 @@ def _run_map_applicability(
     return map_applicability(
         workspace,
         str(command.region_id),
-        layers=tuple(command.arguments.get("layers") or ()),
+        layers=tuple(filter(None, str(command.arguments.get("layers") or "").split(","))),
         actor=actor,
         progress=progress,
     )

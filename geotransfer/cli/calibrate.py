@@ -12,6 +12,7 @@ import typer
 from geotransfer.cli.context import Session, check_job, explain_errors, find_session
 from geotransfer.cli.output import run_command
 from geotransfer.cli.regions import Here
+from geotransfer.cli.verdict_lines import list_assessment_lines, list_verdict_lines
 from geotransfer.core.fact import LabelsAdded
 from geotransfer.core.job import Command
 from geotransfer.core.verdict import Verdict
@@ -267,9 +268,7 @@ def verdict(
     from geotransfer.workflows.views import find_assessment_plain
 
     found = find_assessment_plain(workspace, region) or {}
-    session.output.show(
-        found, [f"before labels: {found.get('recommendation')}", *found.get("reasons", [])]
-    )
+    session.output.show(found, list_assessment_lines(found))
 
 
 def _show_verdict(
@@ -278,10 +277,7 @@ def _show_verdict(
     from geotransfer.workflows.promote import find_verdict
 
     found: Verdict = find_verdict(workspace, region, model_id)
-    lines = [f"verdict: {found.kind.replace('_', ' ')}", *found.reasons]
-    for name, evaluation in (("random", found.random), ("separated", found.separated)):
-        if evaluation is not None:
-            lines.append(f"{name}: balanced accuracy {evaluation.balanced}")
+    lines = list_verdict_lines(found)
     if model_id is not None:
         lines.append(f"model {model_id[:12]}; next: geotransfer promote {region} {model_id[:12]}")
     session.output.show({"verdict": found, "model_id": model_id}, lines)

@@ -57,6 +57,8 @@ class ApplicabilityReport:
     """Blob with the fitted area of applicability."""
     source: str
     """What stood for the source samples."""
+    regions: tuple[str, ...]
+    """Region of each fold of the samples."""
     n_samples: int
     fold_rule: str
     """How folds separate training samples: the threshold depends on it."""

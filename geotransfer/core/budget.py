@@ -81,7 +81,7 @@ class BudgetStep:
 
     n_labels: int
     more: int
-    """Labels more than the step before."""
+    """Labels more than the step before; 0 for where one starts."""
     gain: Estimate
     """AUC over the global model with ``n_labels``."""
     further: float
@@ -97,30 +97,29 @@ WORTH_AUC = 0.005
 
 
 def list_steps(report: BudgetReport, usd_per_label: float) -> tuple[BudgetStep, ...]:
-    """Return what each larger number of labels brings and costs, measured first, then forecast."""
-    known = [
-        (point.n_labels, point.gain, True)
-        for point in report.curve.points
-        if point.strategy == report.chosen
-    ]
-    known += [(forecast.n_labels, forecast.gain, False) for forecast in report.forecasts]
-    steps = []
-    n_before, gain_before = 0, 0.0
-    for n_labels, gain, is_measured in known:
-        if n_labels <= n_before:
-            continue
-        more = n_labels - n_before
+    """Return what each larger number of labels brings and costs; the first is where one starts.
+
+    A region with labels starts at those and looks ahead; a rehearsed table starts at its fewest
+    labels, and all of its steps were measured.
+    """
+    known = [(forecast.n_labels, forecast.gain) for forecast in report.forecasts]
+    is_measured = not known
+    if is_measured:
+        points = [p for p in report.curve.points if p.strategy == report.chosen]
+        known = [(point.n_labels, point.gain) for point in points]
+    steps: list[BudgetStep] = []
+    for n_labels, gain in known:
+        more = n_labels - steps[-1].n_labels if steps else 0
         steps.append(
             BudgetStep(
                 n_labels=n_labels,
                 more=more,
                 gain=gain,
-                further=gain.value - gain_before,
-                cost_usd=more * usd_per_label if usd_per_label else None,
+                further=gain.value - steps[-1].gain.value if steps else 0.0,
+                cost_usd=more * usd_per_label if usd_per_label and more else None,
                 is_measured=is_measured,
             )
         )
-        n_before, gain_before = n_labels, gain.value
     return tuple(steps)
 
 
@@ -129,27 +128,25 @@ def answer_budget(report: BudgetReport, usd_per_label: float) -> tuple[str, ...]
     steps = list_steps(report, usd_per_label)
     if not steps:
         return ("No number of labels could be tried; bring more, spread over the region.",)
-    coming = [step for step in steps if not step.is_measured]
-    if not coming:
-        coming = list(steps[1:])
-    start = steps[steps.index(coming[0]) - 1] if coming and coming[0] in steps[1:] else steps[-1]
-    sentences = [
+    start, *coming = steps
+    told = (
         f"With {start.n_labels} labels the fine-tuned model gains {start.gain.value:+.3f} AUC over"
         f" the global one ({start.gain.low:+.3f} to {start.gain.high:+.3f})."
-    ]
+    )
+    sentences = [told]
     worth = [step for step in coming if step.further >= WORTH_AUC]
-    if not worth:
+    if coming and not worth:
         sentences.append(
-            "More labels are expected to bring less than"
-            f" {WORTH_AUC:g} AUC at each step looked at: spend them elsewhere."
+            f"More labels are expected to bring less than {WORTH_AUC:g} AUC at each step looked"
+            " at: spend them elsewhere."
         )
     for step in worth[:3]:
         how = "measured" if step.is_measured else "expected"
         cost = "" if step.cost_usd is None else f", for {step.cost_usd:,.0f} USD"
         sentences.append(
             f"{step.more} more labels ({step.n_labels} in all): a further {step.further:+.3f} AUC"
-            f" {how}{cost}; the whole gain is then between {step.gain.low:+.3f} and"
-            f" {step.gain.high:+.3f} in {step.gain.level:.0%} of cases."
+            f" {how}{cost}; the whole gain is then {step.gain.value:+.3f}"
+            f" ({step.gain.low:+.3f} to {step.gain.high:+.3f}, {step.gain.level:.0%} interval)."
         )
     if worth and worth[-1] is not coming[-1]:
         sentences.append(
@@ -168,11 +165,8 @@ def _compare_regional(report: BudgetReport) -> tuple[str, ...]:
     equal = next((p for p in rivals if p.auc.value >= first.auc.value), None)
     most = max(p.n_labels for p in rivals)
     if equal is None:
-        return (
-            f"The best model of the region's labels alone does not equal with {most} labels what"
-            f" the fine-tuned one has with {first.n_labels}.",
-        )
-    return (
-        f"The best model of the region's labels alone needs {equal.n_labels} labels for what the"
-        f" fine-tuned one has with {first.n_labels}.",
-    )
+        told = f"does not equal with {most} labels what"
+    else:
+        told = f"needs {equal.n_labels} labels for what"
+    end = f"the fine-tuned one has with {first.n_labels}."
+    return (f"The best model of the region's labels alone {told} {end}",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def write_cog(
     legend: Legend | None = None,
     scale: float | None = None,
     resampling: str = "nearest",
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write a cloud-optimised GeoTIFF with overviews from blocks, one at a time.
 
@@ -92,6 +93,8 @@ def write_cog(
         Written into the file so that any GIS shows physical values.
     resampling
         For the overviews: ``nearest`` or ``mode`` for classes, ``average`` for measurements.
+    tags
+        Written into the file: what a reader of it alone must know.
     """
     profile = {
         "driver": "GTiff",
@@ -117,6 +120,7 @@ def write_cog(
                 for tile, array in blocks:
                     file.write(array, window=Window(tile.col, tile.row, tile.width, tile.height))
                 file.descriptions = tuple(names)
+                file.update_tags(**(tags or {}))
                 if scale is not None:
                     file.scales = (scale,) * len(names)
                 if legend is not None:

@@ -216,18 +216,29 @@ def measure_budget(
 def forecast_budget(
     verdict: Verdict, sizes: tuple[int, ...], *, prior: GainPrior = GP_PRIOR, level: float = 0.90
 ) -> tuple[BudgetForecast, ...]:
-    """Expect the gain of more labels: this region's gain now, moved along the rehearsed curve.
+    """Expect the gain of more labels than a verdict rests on; see ``forecast_gain``."""
+    if verdict.gain is None:
+        return ()
+    return forecast_gain(verdict.gain, verdict.n_labels, sizes, prior=prior, level=level)
+
+
+def forecast_gain(
+    gain_now: Estimate,
+    now: int,
+    sizes: tuple[int, ...],
+    *,
+    prior: GainPrior = GP_PRIOR,
+    level: float = 0.90,
+) -> tuple[BudgetForecast, ...]:
+    """Expect the gain of more labels: the gain of ``now``, moved along the rehearsed curve.
 
     A forecast widens with the step: each doubling of the number of labels adds a third of the
     spread between regions.
     """
-    if verdict.gain is None:
-        return ()
-    now = verdict.n_labels
-    half = (verdict.gain.high - verdict.gain.low) / 2
+    half = (gain_now.high - gain_now.low) / 2
     out = []
     for n in sizes:
-        value = verdict.gain.value + prior.interpolate(n) - prior.interpolate(now)
+        value = gain_now.value + prior.interpolate(n) - prior.interpolate(now)
         extra = prior.deviation / 3 * abs(float(np.log2(n / max(now, 1))))
         wide = float(np.hypot(half, 1.645 * extra))
         gain = Estimate(

@@ -10,7 +10,6 @@ from pyproj import Transformer
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.legend import NODATA_CLASS
-from geotransfer.core.spec import SPECS
 from geotransfer.errors import NotFound
 from geotransfer.imagery.grids import find_footprints, locate_pixels, touch_tile
 from geotransfer.imagery.rasters import read_tile
@@ -18,7 +17,9 @@ from geotransfer.registry.versions import list_versions
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.model import explain_model
+from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.models import load_cached_model
+from geotransfer.workflows.nearest_samples import PixelSupport, find_support
 from geotransfer.workflows.refresh import select_scenes
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_scenes
@@ -43,7 +44,12 @@ class PixelExplanation:
     features: tuple[tuple[str, float], ...]
     """Measured columns by name."""
     contributions: tuple[tuple[str, float], ...]
-    """The weightiest terms of the score (log odds of the second class), largest first."""
+    """The weightiest terms of the score of ``explained_class``, largest first: log odds with two
+    classes, else the class's own score before all are made to add up to one."""
+    explained_class: str = ""
+    """With two classes the second; else the class the map shows here. Empty: no answer."""
+    support: PixelSupport | None = None
+    """The nearest training samples; None where applicability was not mapped yet."""
 
 
 def explain_pixel(
@@ -67,7 +73,7 @@ def explain_pixel(
         return None
     tile, y, x = place
     row = rows[tile.tile_id]
-    spec = SPECS[region.spec_name]
+    spec = find_spec(workspace, region.spec_name)
     store = workspace.locate_tiles(region_id)
     layers = read_tile(store / f"{row['map_key']}.map.tif")[:, y, x]
     stored = read_tile(store / f"{row['feature_key']}.features.tif")[:, y, x]
@@ -78,9 +84,12 @@ def explain_pixel(
     code = int(layers[0])
     probability = model.predict(measured[:, None], xy_km)[:, 0]
     contributions: tuple[tuple[str, float], ...] = ()
+    shown = ""
     if code != NODATA_CLASS:
         terms, values = explain_model(model, measured[:, None], xy_km)
-        weights = values[-1, :, 0]
+        is_binary = model.legend.is_binary
+        shown = model.legend.classes[-1].name if is_binary else names[code]
+        weights = values[0 if is_binary else model.legend.codes.index(code), :, 0]
         order = np.argsort(-np.abs(weights))[:N_CONTRIBUTIONS]
         contributions = tuple((terms[i], float(weights[i])) for i in order)
     used = select_scenes(inputs.scenes, spec)
@@ -106,6 +115,8 @@ def explain_pixel(
             (name, float(v)) for name, v in zip(spec.measured_names, measured, strict=True)
         ),
         contributions=contributions,
+        explained_class=shown,
+        support=find_support(workspace, region_id, measured, model.legend),
     )
 
 

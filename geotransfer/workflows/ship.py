@@ -28,7 +28,13 @@ from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.imagery.areas import EQUAL_AREA
 from geotransfer.registry.versions import BASELINE_NAME
 from geotransfer.store.atomic import write_bytes
-from geotransfer.store.shipped import BASELINE, BASELINE_CARD, PROTOTYPES, REGIONS
+from geotransfer.store.shipped import (
+    BASELINE,
+    BASELINE_CARD,
+    EXPECTED_ACCURACY,
+    PROTOTYPES,
+    REGIONS,
+)
 from geotransfer.transfer.baseline import train_baseline
 from geotransfer.transfer.model import Model
 from geotransfer.transfer.model_file import dump_model
@@ -37,6 +43,7 @@ from geotransfer.transfer.samples import Samples, aggregate_prototypes, concaten
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.reach import ConfidenceRows, find_cutoff_for, measure_table_reach
 from geotransfer.workflows.rehearsal_report import summarize_rehearsal
+from geotransfer.workflows.ship_profile import make_accuracy_curve, write_accuracy_curve
 from geotransfer.workflows.source import write_samples
 from geotransfer.workflows.train import make_baseline_lineage, read_rain, read_tables
 
@@ -93,6 +100,7 @@ def ship_data(
     documents = {
         BASELINE: dump_model(model),
         PROTOTYPES: write_samples(prototypes),
+        EXPECTED_ACCURACY: write_accuracy_curve(make_accuracy_curve(tables, left_out, seed=SEED)),
     }
     documents[BASELINE_CARD] = make_card(model, source, documents[BASELINE])
     documents[REGIONS] = make_regions_document(tables_folder, tables, left_out, rehearsed)

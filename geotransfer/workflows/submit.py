@@ -85,7 +85,9 @@ def submit_map_applicability(
     """Queue the map of where the model applies, with layers on request."""
     return workspace.jobs.submit(
         Command(
-            verb="map-applicability", region_id=region_id, arguments={"layers": list(layers)}
+            verb="map-applicability",
+            region_id=region_id,
+            arguments={"layers": ",".join(layers)},
         ),
         by=by,
     )
