@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.features import evaluate_column
 from geotransfer.imagery.geomedian import compute_geomedian
-from geotransfer.imagery.stack import DN_SCALE, Stack
+from geotransfer.imagery.scene_windows import DN_SCALE
+from geotransfer.imagery.stack import Stack
 from geotransfer.imagery.statistics import RULES, summarize
 
 COMPOSITE_VERSION = 1
@@ -57,8 +58,9 @@ def compose_measured(
     position = {name: row for row, name in enumerate(spec.measured_names)}
     for number, period in enumerate(spec.periods):
         steps = np.array([period.holds(date) for date in stack.dates], dtype=bool)
-        dn = np.ascontiguousarray(stack.dn[steps])
-        valid = np.ascontiguousarray(stack.valid[steps])
+        part = _find_run(steps)
+        dn = np.ascontiguousarray(stack.dn[part])
+        valid = np.ascontiguousarray(stack.valid[part])
         counts[number] = valid.sum(axis=0)
         for name, layer in _summarize_period(dn, valid, spec, period.name, n_threads).items():
             values[position[name]] = layer
@@ -72,6 +74,17 @@ def compose_measured(
         if column.formula:
             values[position[column.name]] = evaluate_column(column, by_name)
     return Measured(values=values, counts=counts)
+
+
+def _find_run(steps: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """Return chosen dates as a slice where they follow each other, as those of a period do.
+
+    A slice is a view; a copy would cost as much as the median of a few dates.
+    """
+    chosen = np.flatnonzero(steps)
+    if chosen.size and chosen[-1] - chosen[0] + 1 == chosen.size:
+        return slice(int(chosen[0]), int(chosen[-1]) + 1)
+    return steps
 
 
 def _summarize_period(

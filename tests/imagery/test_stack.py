@@ -18,15 +18,10 @@ from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import SceneUnreadable
 from geotransfer.imagery.grids import make_geobox, mask_shape
+from geotransfer.imagery.masks import find_bad
+from geotransfer.imagery.scene_windows import find_offset, normalize_dn, read_window, warp_assets
 from geotransfer.imagery.sensors import MaskKind, MaskRule
-from geotransfer.imagery.stack import (
-    _warp_assets,
-    find_bad,
-    find_offset,
-    load_assets,
-    normalize_dn,
-    read_stack,
-)
+from geotransfer.imagery.stack import read_stack
 
 GRID = Grid(crs="EPSG:32631", transform=(10, 0, 500000, 0, -10, 5000000), height=24, width=20)
 WHOLE = Tile(tile_id="t", row=0, col=0, height=24, width=20)
@@ -92,8 +87,10 @@ def test_the_window_and_the_warp_agree(tmp_path: Path, pixels: NDArray[np.uint16
     shifted = Affine(10, 0, 500040, 0, -10, 5000030)
     scene = make_scene(tmp_path, "s", "2022-03-01", pixels, transform=shifted)
     geobox = make_geobox(GRID, WHOLE)
-    window = load_assets(scene, scene.assets, geobox)["red"]
-    warped = _warp_assets(scene, scene.assets, geobox)["red"]
+    found = read_window(scene, scene.assets[0], geobox)
+    assert found is not None
+    window = found.pixels
+    warped = warp_assets(scene, scene.assets, geobox)["red"]
     assert (window == warped).all()
     assert (window[:, :4] == 0).all(), "outside the file there is no data"
     assert (window[3:, 4:] != 0).any()
