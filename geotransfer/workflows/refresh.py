@@ -22,7 +22,7 @@ from geotransfer.core.identity import content_id
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
-from geotransfer.core.spec import SPECS, FeatureSpec
+from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.grids import (
     find_footprints,
     locate_pixels,
@@ -36,6 +36,8 @@ from geotransfer.store.tables import Row, read_table, write_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.model import measure_distance
 from geotransfer.workflows.costing import Meter
+from geotransfer.workflows.definitions import find_spec
+from geotransfer.workflows.layers import fingerprint_layers
 from geotransfer.workflows.maps import write_map
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.progress import Progress, ignore_progress
@@ -66,7 +68,7 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
     region = find_region(workspace, region_id)
     inputs = load_scenes(workspace, region_id)
     version = find_serving(workspace, region)
-    spec = SPECS[region.spec_name]
+    spec = find_spec(workspace, region.spec_name)
     keys = make_tile_keys(region, inputs, spec, find_tile_models(workspace, inputs, version))
     last = workspace.ledger.read_last(RefreshDone, region_id=region_id)
     rows = read_table(workspace.blobs.get(last.tiles_id)) if last else []
@@ -125,11 +127,12 @@ def make_tile_keys(
     """Return the keys of every tile of a region; ``models`` names the model of each."""
     used = select_scenes(inputs.scenes, spec)
     fingerprints = [fingerprint_scene(scene, spec.bands) for scene in used]
+    layers = fingerprint_layers(inputs, spec, region)
     rules = list_mask_rules(used)
     libraries = list_library_versions()
     return {
         tile.tile_id: make_keys(
-            fingerprints=[fingerprints[i] for i in touching],
+            fingerprints=[*(fingerprints[i] for i in touching), *layers],
             mask_rules=rules,
             spec=spec,
             region=region,
@@ -203,7 +206,7 @@ def refresh(
 
 
 def _make_tasks(workspace: Workspace, planned: RefreshPlan, wanted: set[str]) -> list[TileTask]:
-    spec = SPECS[planned.region.spec_name]
+    spec = find_spec(workspace, planned.region.spec_name)
     used = select_scenes(planned.inputs.scenes, spec)
     folder = workspace.locate_tiles(planned.region.region_id)
     return [
@@ -217,7 +220,8 @@ def _make_tasks(workspace: Workspace, planned: RefreshPlan, wanted: set[str]) ->
             model_id=planned.version.model_id,
             feature_path=str(folder / f"{planned.keys[tile.tile_id].feature_key}.features.tif"),
             map_path=str(folder / f"{planned.keys[tile.tile_id].map_key}.map.tif"),
-            min_valid=workspace.settings.min_valid,
+            min_valid=spec.min_valid or workspace.settings.min_valid,
+            layers=planned.inputs.layers,
         )
         for tile, touching in _match_tiles(used, planned.inputs)
         if tile.tile_id in wanted

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.core.grid import Grid, Tile
+from geotransfer.core.layer import Layer
 from geotransfer.core.legend import NODATA_CLASS
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.composite import compose_measured
 from geotransfer.imagery.grids import locate_pixels, mask_outline
+from geotransfer.imagery.layers import read_layers
 from geotransfer.imagery.rasters import (
     PROBABILITY_NODATA,
     Array,
@@ -48,6 +50,8 @@ class TileTask:
     """Where the measured columns are, or go."""
     map_path: str
     min_valid: int
+    layers: tuple[Layer, ...] = ()
+    """Layers without a date, in the spec's order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,16 @@ def compute_tile(task: TileTask) -> TileResult:
     )
 
 
+def measure_tile(task: TileTask) -> str:
+    """Measure one tile without a model, unless it is measured already, and return its id."""
+    path = Path(task.feature_path)
+    if not path.exists():
+        inside = mask_outline(task.region, task.grid, task.tile)
+        features, _ = _make_features(task, inside, StageMeter())
+        _write_features(task, features, path, StageMeter())
+    return task.tile.tile_id
+
+
 def _make_features(
     task: TileTask, inside: NDArray[np.bool_], meter: StageMeter
 ) -> tuple[NDArray[np.float32], int]:
@@ -131,7 +145,8 @@ def _make_features(
         # Nothing is computed outside.
         stack.valid[:, ~inside] = False
     with meter.measure("composite"):
-        measured = compose_measured(stack, task.spec)
+        static = read_layers(task.layers, task.grid, task.tile) if task.layers else None
+        measured = compose_measured(stack, task.spec, static=static)
         layers = np.concatenate([measured.values, measured.counts.astype(np.float32)])
     if not is_whole:
         layers[: len(measured.values), ~inside] = np.nan
