@@ -23,28 +23,43 @@ from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.errors import SceneInvalid, SceneUnreadable
+from geotransfer.imagery.access import (
+    DIRECT,
+    Access,
+    forget_stale,
+    make_gdal_options,
+    sign,
+    strip_secrets,
+)
 from geotransfer.imagery.areas import EQUAL_AREA
 
 
-def complete_scene(scene: Scene) -> Scene:
+def complete_scene(scene: Scene, access: Access = DIRECT) -> Scene:
     """Fill in CRS, transform and shape from the first band's file where the catalog lacks them.
 
     Raises
     ------
     SceneInvalid
         The file has no CRS either.
+    SceneUnreadable
+        The file cannot be opened, after the retries.
     """
     if scene.crs and scene.transform and scene.shape:
         return scene
     asset = next(a for a in scene.assets if not a.name.startswith("mask:"))
     try:
-        with rasterio.open(asset.href) as file:
+        forget_stale(asset.href, access)
+        with (
+            rasterio.Env(**make_gdal_options(access, [asset.href])),
+            rasterio.open(sign(asset.href, access)) as file,
+        ):
             crs, affine, height, width = file.crs, file.transform, file.height, file.width
     except rasterio.errors.RasterioError as error:
         raise SceneUnreadable(
             f"item {scene.scene_id}: file {asset.href} of band {asset.name!r} cannot be opened"
-            f" ({error}); restore it or correct the item."
-        ) from error
+            f" ({strip_secrets(str(error))}); restore it or correct the item.",
+            scene.scene_id,
+        ) from None
     code = scene.crs or (crs.to_string() if crs else None)
     if not code:
         raise SceneInvalid(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from geotransfer.core.fact import ScenesAdded
 from geotransfer.core.scene import Scene
 from geotransfer.errors import GeoTransferError
-from geotransfer.imagery.catalog import read_catalog
+from geotransfer.imagery.catalog import Survey
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.exclusions import exclude_scenes
 from geotransfer.workflows.progress import Progress, ignore_progress
-from geotransfer.workflows.scene_list import load_scenes
-from geotransfer.workflows.scenes import add_found
+from geotransfer.workflows.regions import find_region
+from geotransfer.workflows.scene_list import load_known_scenes
+from geotransfer.workflows.scenes import record_scenes, sort_out, survey_region
 
 
 def update_scenes(
@@ -21,39 +26,71 @@ def update_scenes(
 ) -> int:
     """Add the scenes that are new or described otherwise in a region's catalogs; return how many.
 
-    A catalog added later speaks for the scenes it shares with an earlier one. One that cannot be
-    read is named in the progress and left as it is: the map can still be brought up to date with
-    the scenes known so far. Scenes a catalog no longer lists stay.
+    Each catalog is asked what it was asked when its scenes were added. One added later speaks for
+    the scenes it shares with an earlier one. One that cannot be read is named in the progress and
+    left as it is: the map can still be brought up to date with the scenes known so far. Scenes a
+    catalog no longer lists stay; scenes that were left out stay so until they are described
+    otherwise.
     """
-    locations = _list_locations(workspace, region_id)
-    found: dict[str, Scene] = {}
-    origins: dict[str, str] = {}
-    for number, location in enumerate(locations):
-        progress(number, len(locations), f"looking for new scenes in {location}")
+    region = find_region(workspace, region_id)
+    sources = _list_sources(workspace, region_id)
+    surveys: list[tuple[ScenesAdded, Survey]] = []
+    for number, source in enumerate(sources):
+        progress(number, len(sources), f"looking for new scenes in {source.location}")
         try:
-            scenes = read_catalog(location)
+            survey = survey_region(
+                workspace,
+                region,
+                source.location,
+                period=source.period,
+                max_cloud_percent=source.max_cloud_percent,
+                collections=source.collections,
+            )
         except GeoTransferError as error:
-            progress(number, len(locations), f"no new scenes from there: {error}")
+            progress(number, len(sources), f"no new scenes from there: {error}")
             continue
-        found |= {scene.scene_id: scene for scene in scenes}
-        origins |= {scene.scene_id: location for scene in scenes}
-    if not found:
-        return 0
-    known = {s.scene_id: s for s in load_scenes(workspace, region_id).scenes}
-    fresh = [s for s in found.values() if not _is_known(s, known.get(s.scene_id))]
-    for location in dict.fromkeys(origins[s.scene_id] for s in fresh):
-        of_location = [s for s in fresh if origins[s.scene_id] == location]
-        add_found(workspace, region_id, of_location, location=location, actor=actor)
-    return len(fresh)
+        surveys.append((source, survey))
+    known = load_known_scenes(workspace, region_id)
+    speaker = {scene.scene_id: n for n, (_, s) in enumerate(surveys) for scene in s.scenes}
+    n_fresh = 0
+    for number, (source, survey) in enumerate(surveys):
+        fresh = tuple(
+            s for s in survey.scenes if speaker[s.scene_id] == number and not _is_known(s, known)
+        )
+        complete, exclusions = sort_out(workspace, region, replace(survey, scenes=fresh))
+        n_fresh += len(complete)
+        if not complete:
+            exclude_scenes(workspace, region_id, exclusions, actor=actor)
+            continue
+        record_scenes(
+            workspace,
+            region,
+            complete,
+            exclusions=exclusions,
+            location=source.location,
+            period=source.period,
+            max_cloud_percent=source.max_cloud_percent,
+            collections=source.collections,
+            actor=actor,
+        )
+    return n_fresh
 
 
-def _list_locations(workspace: Workspace, region_id: str) -> list[str]:
-    """Return each catalog once, the one added last at the end."""
+def _list_sources(workspace: Workspace, region_id: str) -> list[ScenesAdded]:
+    """Return the newest question to each catalog, the one asked last at the end."""
     facts = [r.fact for r in workspace.ledger.read(ScenesAdded, region_id=region_id)]
-    newest_first = dict.fromkeys(f.location for f in reversed(facts) if f.location)
-    return list(newest_first)[::-1]
+    newest_first: dict[str, ScenesAdded] = {}
+    for fact in reversed(facts):
+        if fact.location:
+            newest_first.setdefault(fact.location, fact)
+    return list(newest_first.values())[::-1]
 
 
-def _is_known(found: Scene, known: Scene | None) -> bool:
+def _is_known(found: Scene, known: Mapping[str, Scene]) -> bool:
     """Whether a catalog says what it said before; what it left out was filled in from the file."""
-    return known is not None and found.item == known.item
+    before = known.get(found.scene_id)
+    if before is None or found.item != before.item:
+        return False
+    # A folder of plain files has no items; its scenes are told by their files.
+    hrefs = [[asset.href for asset in scene.assets] for scene in (found, before)]
+    return bool(found.item) or hrefs[0] == hrefs[1]

@@ -1,75 +1,240 @@
-"""Scenes: point a region at its catalog."""
+"""Scenes: point a region at its catalog. What cannot be used is listed with its reason."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from geotransfer.core.fact import ScenesAdded
+from geotransfer.core.exclusion import Exclusion, ExclusionReason
+from geotransfer.core.fact import ScenesAdded, SensorAdded
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
-from geotransfer.imagery.catalog import check_bands, check_files, read_catalog
+from geotransfer.core.sensor import Sensor
+from geotransfer.errors import GeoTransferError, SceneInvalid, SceneUnreadable
+from geotransfer.imagery.access import Access, is_remote, make_access, strip_secrets
+from geotransfer.imagery.catalog import (
+    Survey,
+    exclude_unusable,
+    make_exclusion,
+    survey_catalog,
+)
 from geotransfer.imagery.grids import choose_grid, complete_scene
+from geotransfer.imagery.scene_query import Query, parse_period
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
+from geotransfer.workflows.exclusions import make_exclusion_fact
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scene_list import load_scenes
+from geotransfer.workflows.scene_list import list_scene_ids
+
+N_OPENERS = 8
+"""Files opened at a time where a catalog does not say what they are."""
 
 
-def add_scenes(workspace: Workspace, region_id: str, location: str, *, actor: str) -> ScenesAdded:
+def add_scenes(
+    workspace: Workspace,
+    region_id: str,
+    location: str,
+    *,
+    actor: str,
+    period: str = "",
+    max_cloud_percent: float | None = None,
+    collections: Sequence[str] = (),
+) -> ScenesAdded:
     """Add the scenes of a catalog to a region; a scene of a known id replaces the old one.
+
+    Scenes that cannot be used are left out, each with its reason (``list_exclusions``).
 
     Parameters
     ----------
     location
-        STAC item, item collection, or a folder of items.
+        A STAC API, a static STAC catalog, an item, an item collection, a folder of items, or a
+        folder of GeoTIFFs with its description.
+    period
+        First and last day, as in ``2021-01/2021-12``; empty: every date.
 
     Raises
     ------
-    SceneInvalid, SceneUnreadable, NotFound
-        Something about the catalog cannot be used; then nothing is added.
+    InputError, SceneUnreadable
+        The catalog cannot be read, or none of its scenes can be used; then nothing is added.
     """
-    found = read_catalog(location)
-    return add_found(workspace, region_id, found, location=location, actor=actor)
-
-
-def add_found(
-    workspace: Workspace, region_id: str, found: list[Scene], *, location: str, actor: str
-) -> ScenesAdded:
-    """Add scenes read from the catalog at ``location``, checked; all of them or none."""
     region = find_region(workspace, region_id)
+    survey = survey_region(
+        workspace,
+        region,
+        location,
+        period=period,
+        max_cloud_percent=max_cloud_percent,
+        collections=collections,
+    )
+    return add_survey(
+        workspace,
+        region,
+        survey,
+        location=location,
+        period=period,
+        max_cloud_percent=max_cloud_percent,
+        collections=collections,
+        actor=actor,
+    )
+
+
+def survey_region(
+    workspace: Workspace,
+    region: Region,
+    location: str,
+    *,
+    period: str = "",
+    max_cloud_percent: float | None = None,
+    collections: Sequence[str] = (),
+) -> Survey:
+    """Look through a catalog for a region's scenes; only descriptions are read."""
+    start, end = parse_period(period) if period else (None, None)
+    query = Query(
+        outline=region.outline,
+        start=start,
+        end=end,
+        max_cloud_percent=max_cloud_percent,
+        collections=tuple(collections),
+    )
+    return survey_catalog(
+        location,
+        query=query,
+        sensors=list_own_sensors(workspace),
+        access=make_access(workspace.settings),
+    )
+
+
+def list_own_sensors(workspace: Workspace) -> tuple[Sensor, ...]:
+    """Return the workspace's own sensors, the newest row of each name."""
+    rows = [recorded.fact.sensor for recorded in workspace.ledger.read(SensorAdded)]
+    return tuple({sensor.name: sensor for sensor in rows}.values())
+
+
+def add_survey(
+    workspace: Workspace,
+    region: Region,
+    survey: Survey,
+    *,
+    location: str,
+    period: str = "",
+    max_cloud_percent: float | None = None,
+    collections: Sequence[str] = (),
+    actor: str,
+) -> ScenesAdded:
+    """Add what a survey of a catalog found, as ``add_scenes`` does."""
+    complete, exclusions = sort_out(workspace, region, survey)
+    if not complete:
+        raise _explain_nothing(region, location, exclusions, survey.passed_over)
+    return record_scenes(
+        workspace,
+        region,
+        complete,
+        exclusions=exclusions,
+        passed_over=survey.passed_over,
+        location=location,
+        period=period,
+        max_cloud_percent=max_cloud_percent,
+        collections=collections,
+        actor=actor,
+    )
+
+
+def sort_out(
+    workspace: Workspace, region: Region, survey: Survey
+) -> tuple[list[Scene], list[Exclusion]]:
+    """Part what a survey found into scenes that can be used, and the others with the reason."""
     spec = find_spec(workspace, region.spec_name)
-    check_bands(found, spec.bands, spec_name=spec.name)
-    check_files(found, spec.bands)
-    complete = [complete_scene(s) for s in found]
-    return record_scenes(workspace, region, complete, location=location, actor=actor)
+    usable, unusable = exclude_unusable(survey.scenes, spec.bands, spec_name=spec.name)
+    complete, unopened = complete_scenes(usable, make_access(workspace.settings))
+    return complete, [*survey.exclusions, *unusable, *unopened]
+
+
+def complete_scenes(scenes: Sequence[Scene], access: Access) -> tuple[list[Scene], list[Exclusion]]:
+    """Fill in from the files what descriptions lack; one that does not open excludes its scene."""
+    complete: list[Scene] = []
+    exclusions: list[Exclusion] = []
+    with ThreadPoolExecutor(N_OPENERS) as pool:
+        for scene, made in zip(
+            scenes, pool.map(partial(_try_to_complete, access=access), scenes), strict=True
+        ):
+            if isinstance(made, Scene):
+                complete.append(made)
+            else:
+                exclusions.append(make_exclusion(scene.scene_id, made, sensed_at=scene.sensed_at))
+    return complete, exclusions
+
+
+def _try_to_complete(scene: Scene, *, access: Access) -> Scene | GeoTransferError:
+    try:
+        return complete_scene(scene, access)
+    except GeoTransferError as error:
+        return error
+
+
+def _explain_nothing(
+    region: Region,
+    location: str,
+    exclusions: Sequence[Exclusion],
+    passed_over: Mapping[str, int],
+) -> GeoTransferError:
+    """Return the error of a catalog without any usable scene: the first fault, and how many."""
+    if exclusions:
+        first = exclusions[0]
+        more = f" ({len(exclusions)} scenes, none can be used)" if len(exclusions) > 1 else ""
+        kind = SceneUnreadable if first.reason is ExclusionReason.UNREADABLE else SceneInvalid
+        return kind(first.detail.rstrip(".") + f"{more}.")
+    counts = ", ".join(f"{n} {reason}" for reason, n in passed_over.items()) or "it is empty"
+    return SceneInvalid(
+        f"{location}: no scene for region {region.region_id!r} ({counts}); check outline and"
+        " period."
+    )
 
 
 def record_scenes(
-    workspace: Workspace, region: Region, scenes: list[Scene], *, location: str = "", actor: str
+    workspace: Workspace,
+    region: Region,
+    scenes: list[Scene],
+    *,
+    exclusions: Sequence[Exclusion] = (),
+    passed_over: Mapping[str, int] | None = None,
+    location: str = "",
+    period: str = "",
+    max_cloud_percent: float | None = None,
+    collections: Sequence[str] = (),
+    actor: str,
 ) -> ScenesAdded:
     """Append the fact that scenes came in; the grid is chosen once and stays."""
     last = workspace.ledger.read_last(ScenesAdded, region_id=region.region_id)
-    known: set[str] = set()
-    if last is not None:
-        known = {s.scene_id for s in load_scenes(workspace, region.region_id).scenes}
+    known = list_scene_ids(workspace, region.region_id) if last is not None else {}
     fact = ScenesAdded(
         region_id=region.region_id,
-        scenes_id=workspace.blobs.put(canonical_json(scenes)),
+        scenes_id=workspace.blobs.put(canonical_json([_strip(scene) for scene in scenes])),
         n_scenes=len(scenes),
         n_replaced=sum(scene.scene_id in known for scene in scenes),
         grid=last.grid if last else choose_grid(scenes, region),
         tile_px=last.tile_px if last else workspace.settings.tile_px,
         location=_make_lasting(location),
+        period=period,
+        max_cloud_percent=max_cloud_percent,
+        collections=tuple(collections),
     )
-    workspace.ledger.append(fact, actor=actor)
+    left_out = make_exclusion_fact(workspace, region.region_id, exclusions, passed_over=passed_over)
+    workspace.ledger.append(*([left_out] if left_out else []), fact, actor=actor)
     return fact
 
 
+def _strip(scene: Scene) -> Scene:
+    """Return a scene without any key in its addresses, wherever it came from."""
+    assets = tuple(replace(a, href=strip_secrets(a.href)) for a in scene.assets)
+    return scene if assets == scene.assets else replace(scene, assets=assets)
+
+
 def _make_lasting(location: str) -> str:
-    """Return a location that a later refresh finds again; empty where it would keep a secret."""
-    parts = urlsplit(location)
-    if "://" not in location:
-        return str(Path(location).absolute()) if location else ""
-    return "" if parts.query or "@" in parts.netloc else location
+    """Return a location that a later refresh finds again."""
+    if not location or is_remote(location):
+        return strip_secrets(location)
+    return str(Path(location).absolute())
