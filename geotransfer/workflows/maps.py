@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Tile, cut_tiles
-from geotransfer.core.legend import NODATA_CLASS
+from geotransfer.core.legend import NODATA_CLASS, Legend
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
+from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.rasters import (
     PROBABILITY_NODATA,
     PROBABILITY_SCALE,
@@ -28,8 +32,26 @@ from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.scene_list import RegionScenes
 from geotransfer.workflows.tile import list_probability_names
 
-TRUE_COLOUR = ("red", "green", "blue")
-FALSE_COLOUR = ("nir", "red", "green")
+COLOURS = (
+    ("true-colour", ("red", "green", "blue"), 0.3),
+    ("false-colour", ("nir", "red", "green"), 0.5),
+)
+"""Composites to look at: name, bands, reflectance shown brightest."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Raster:
+    """One file of a map, put together tile by tile."""
+
+    name: str
+    read: Callable[[Tile], Array]
+    """Return a tile's layers, shape (band, y, x)."""
+    dtype: str
+    layers: list[str]
+    nodata: int
+    legend: Legend | None = None
+    scale: float | None = None
+    resampling: str = "nearest"
 
 
 def locate_map(workspace: Workspace, region_id: str, map_id: str) -> Path:
@@ -56,48 +78,28 @@ def write_map(
     tiles = [tile for tile in cut_tiles(grid, inputs.tile_px) if tile.tile_id in by_id]
     store = workspace.locate_tiles(region.region_id)
 
-    def read_maps(first: int, last: int | None, dtype: str) -> Iterator[tuple[Tile, Array]]:
-        for tile in tiles:
-            layers = read_tile(store / f"{by_id[tile.tile_id]['map_key']}.map.tif")
-            yield tile, layers[first:last].astype(dtype)
-
-    def exists(name: str) -> bool:
-        return (folder / name).exists()
-
-    if not exists("class.tif"):
-        write_cog(
-            folder / "class.tif", grid, read_maps(0, 1, "uint8"), dtype="uint8", names=["class"],
-            nodata=NODATA_CLASS, legend=legend, resampling="mode",
-        )  # fmt: skip
-    if not exists("probability.tif"):
-        write_cog(
-            folder / "probability.tif", grid, read_maps(1, -1, "uint16"), dtype="uint16",
-            names=list_probability_names(legend.names), nodata=PROBABILITY_NODATA,
-            scale=PROBABILITY_SCALE, resampling="average",
-        )  # fmt: skip
-    if not exists("observations.tif"):
-        write_cog(
-            folder / "observations.tif", grid, read_maps(-1, None, "uint16"), dtype="uint16",
-            names=["valid observations"], nodata=PROBABILITY_NODATA,
-        )  # fmt: skip
     spec = find_spec(workspace, region.spec_name)
-    period = spec.periods[-1].name
-    for name, bands in (("true-colour", TRUE_COLOUR), ("false-colour", FALSE_COLOUR)):
-        columns = [f"{band}_{period}" for band in bands]
-        if exists(f"{name}.tif") or not set(columns) <= set(spec.measured_names):
-            continue
-        layers = [spec.measured_names.index(column) for column in columns]
+    rasters = [
+        *_list_map_rasters(
+            legend, lambda tile: store / f"{by_id[tile.tile_id]['map_key']}.map.tif"
+        ),
+        *_list_colour_rasters(
+            spec, lambda tile: store / f"{by_id[tile.tile_id]['feature_key']}.features.tif"
+        ),
+    ]
 
-        def read_colours(layers: list[int] = layers) -> Iterator[tuple[Tile, Array]]:
-            for tile in tiles:
-                values = read_tile(store / f"{by_id[tile.tile_id]['feature_key']}.features.tif")
-                high = 0.5 if layers[0] == spec.measured_names.index(f"nir_{period}") else 0.3
-                yield tile, render_rgb(values[layers].astype(np.float32), high=high)
+    def write(raster: _Raster) -> None:
+        path = folder / f"{raster.name}.tif"
+        if not path.exists():
+            write_cog(
+                path, grid, ((tile, raster.read(tile)) for tile in tiles), dtype=raster.dtype,
+                names=raster.layers, nodata=raster.nodata, legend=raster.legend,
+                scale=raster.scale, resampling=raster.resampling,
+            )  # fmt: skip
 
-        write_cog(
-            folder / f"{name}.tif", grid, read_colours(), dtype="uint8", names=list(bands),
-            nodata=0, resampling="average",
-        )  # fmt: skip
+    with ThreadPoolExecutor(workspace.settings.thread_count) as pool:
+        for writing in [pool.submit(write, raster) for raster in rasters]:
+            writing.result()
     last = workspace.ledger.read_last(RefreshDone, region_id=region.region_id)
     write_map_layers(
         folder,
@@ -108,3 +110,45 @@ def write_map(
         legend=legend,
     )
     return folder
+
+
+def _list_map_rasters(legend: Legend, locate: Callable[[Tile], Path]) -> list[_Raster]:
+    def read(tile: Tile, layers: Sequence[int], dtype: str) -> Array:
+        return read_tile(locate(tile), layers).astype(dtype)
+
+    names = list_probability_names(legend.names)
+    return [
+        _Raster(
+            name="class", read=partial(read, layers=(0,), dtype="uint8"), dtype="uint8",
+            layers=["class"], nodata=NODATA_CLASS, legend=legend, resampling="mode",
+        ),
+        _Raster(
+            name="probability", read=partial(read, layers=range(1, 1 + len(names)), dtype="uint16"),
+            dtype="uint16", layers=names, nodata=PROBABILITY_NODATA, scale=PROBABILITY_SCALE,
+            resampling="average",
+        ),
+        _Raster(
+            name="observations", read=partial(read, layers=(1 + len(names),), dtype="uint16"),
+            dtype="uint16", layers=["valid observations"], nodata=PROBABILITY_NODATA,
+        ),
+    ]  # fmt: skip
+
+
+def _list_colour_rasters(spec: FeatureSpec, locate: Callable[[Tile], Path]) -> list[_Raster]:
+    """Return the composites of the spec's last period; none where it does not hold their bands."""
+
+    def read(tile: Tile, layers: Sequence[int], high: float) -> Array:
+        return render_rgb(read_tile(locate(tile), layers).astype(np.float32, copy=False), high=high)
+
+    rasters = []
+    for name, bands, high in COLOURS:
+        columns = [f"{band}_{spec.periods[-1].name}" for band in bands]
+        if set(columns) <= set(spec.measured_names):
+            layers = [spec.measured_names.index(column) for column in columns]
+            rasters.append(
+                _Raster(
+                    name=name, read=partial(read, layers=layers, high=high), dtype="uint8",
+                    layers=list(bands), nodata=0, resampling="average",
+                )
+            )  # fmt: skip
+    return rasters
