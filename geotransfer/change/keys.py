@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import fsspec
 import rasterio
 import xxhash
 
@@ -17,7 +16,15 @@ from geotransfer.core.identity import content_id
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.core.spec import FeatureSpec
-from geotransfer.errors import SceneUnreadable
+from geotransfer.errors import GeoTransferError, SceneUnreadable
+from geotransfer.imagery.access import (
+    find_access,
+    is_http,
+    is_remote,
+    make_gdal_options,
+    read_chunks,
+    strip_secrets,
+)
 from geotransfer.imagery.composite import COMPOSITE_VERSION
 from geotransfer.imagery.sensors import find_mask_rule
 
@@ -63,7 +70,7 @@ def list_library_versions() -> Mapping[str, str]:
 
 
 def hash_file(href: str) -> str:
-    """Return a hash of a file's bytes.
+    """Return a hash of a file's bytes; of its decoded pixels where only GDAL reaches it.
 
     Raises
     ------
@@ -72,15 +79,28 @@ def hash_file(href: str) -> str:
     """
     digest = xxhash.xxh3_128()
     try:
-        with fsspec.open(href, "rb") as file:
-            while chunk := file.read(1 << 22):
-                digest.update(chunk)
-    except OSError as error:
+        if is_remote(href) and not is_http(href):
+            return _hash_pixels(href, digest)
+        for chunk in read_chunks(href, find_access()):
+            digest.update(chunk)
+    except (GeoTransferError, rasterio.errors.RasterioError, OSError) as error:
+        told = strip_secrets(str(error)).rstrip(".").partition("; ")[0]
         raise SceneUnreadable(
-            f"{Path(href).name}: {href} cannot be read ({error.strerror or error}); restore the"
-            " file, then refresh again."
-        ) from error
+            f"{Path(href).name}: {href} cannot be read ({told}); restore the file, then refresh"
+            " again."
+        ) from None
     return f"xxh3:{digest.hexdigest()}"
+
+
+def _hash_pixels(href: str, digest: xxhash.xxh3_128) -> str:
+    """Hash the pixels of a file in an object store: its bytes are not at hand there."""
+    access = find_access()
+    with rasterio.Env(**make_gdal_options(access)), rasterio.open(href) as file:
+        digest.update(f"{file.crs}{tuple(file.transform)}{file.shape}{file.dtypes}".encode())
+        for band in range(1, file.count + 1):
+            for _, window in file.block_windows(band):
+                digest.update(file.read(band, window=window).tobytes())
+    return f"pixels-xxh3:{digest.hexdigest()}"
 
 
 def fingerprint_asset(asset: Asset) -> str:

@@ -11,7 +11,8 @@ import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,24 @@ class Access:
 
 DIRECT = Access()
 """The defaults, without any signer."""
+
+_current: ContextVar[Access] = ContextVar("access", default=DIRECT)
+
+
+def find_access() -> Access:
+    """Return how this thread asks: as the work it does was told (``use_access``), or directly."""
+    return _current.get()
+
+
+@contextmanager
+def use_access(access: Access) -> Iterator[None]:
+    """Ask in this way within a ``with``, in this thread; GDAL is told as well."""
+    token = _current.set(access)
+    try:
+        with rasterio.Env(**make_gdal_options(access)):
+            yield
+    finally:
+        _current.reset(token)
 
 
 def make_access(settings: Settings, *, run_id: str = "") -> Access:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.warp import transform_geom
-from shapely.geometry import box, mapping, shape
+from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 
 from geotransfer.core.grid import Grid, Tile
@@ -118,9 +118,37 @@ def _find_bounds(scene: Scene, crs: str) -> tuple[float, float, float, float]:
         corners = [affine @ xy for xy in ((0, 0), (width, 0), (0, height), (width, height))]
         xs, ys = [x for x, _ in corners], [y for _, y in corners]
         return min(xs), min(ys), max(xs), max(ys)
-    geometry = transform_geom("EPSG:4326", crs, mapping(box(*scene.bounds)))
-    bounds: tuple[float, float, float, float] = shape(geometry).bounds
-    return bounds
+    if scene.crs and scene.transform and scene.shape:
+        height, width = scene.shape
+        return _bound_ring(scene.crs, crs, _trace_edges(Affine(*scene.transform), width, height))
+    west, south, east, north = scene.bounds
+    across = (east - west) % 360
+    edges = _trace_edges(Affine(across, 0, west, 0, north - south, south), 1, 1)
+    return _bound_ring("EPSG:4326", crs, edges)
+
+
+EDGE_POINTS = 32
+"""Straight edges bend in another projection; each is followed at this many points."""
+
+
+def _trace_edges(affine: Affine, width: float, height: float) -> list[tuple[float, float]]:
+    steps = np.linspace(0, 1, EDGE_POINTS)
+    ring = [(t * width, 0.0) for t in steps] + [(width, t * height) for t in steps]
+    ring += [(t * width, height) for t in steps] + [(0.0, t * height) for t in steps]
+    return [affine @ point for point in ring]
+
+
+def _bound_ring(
+    source: str, target: str, ring: Sequence[tuple[float, float]]
+) -> tuple[float, float, float, float]:
+    """Return the bounds of points of one CRS in another."""
+    transformer = Transformer.from_crs(source, target, always_xy=True)
+    xs, ys = transformer.transform([x for x, _ in ring], [y for _, y in ring])
+    known = np.isfinite(xs) & np.isfinite(ys)
+    if not known.any():
+        return (math.inf, math.inf, -math.inf, -math.inf)
+    xs, ys = np.asarray(xs)[known], np.asarray(ys)[known]
+    return float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())
 
 
 def find_footprints(scenes: Sequence[Scene], crs: str) -> list[tuple[float, float, float, float]]:

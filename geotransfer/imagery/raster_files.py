@@ -20,6 +20,14 @@ from pathlib import Path
 import rasterio
 from affine import Affine
 
+from geotransfer.imagery.access import (
+    find_access,
+    forget_stale,
+    is_remote,
+    make_gdal_options,
+    sign,
+)
+
 try:
     import resource
 except ImportError:  # Windows has no such limit to ask for.
@@ -44,6 +52,8 @@ class OpenRaster:
     state: tuple[int, ...]
     """Identity, size and time of the file when it was opened; empty for a URL."""
     opened_s: float
+    run_id: str
+    """Run that opened it: another one asks the server again."""
 
 
 class _Shelf:
@@ -120,11 +130,18 @@ def _read_state(href: str) -> tuple[int, ...]:
 def _is_current(file: OpenRaster, state: tuple[int, ...]) -> bool:
     if state:
         return file.state == state
-    return "://" in file.dataset.name and time.monotonic() - file.opened_s < KEEP_URL_S
+    is_young = time.monotonic() - file.opened_s < KEEP_URL_S
+    return is_young and "://" in file.dataset.name and file.run_id == find_access().run_id
 
 
 def _open_file(href: str, state: tuple[int, ...]) -> OpenRaster:
-    dataset = rasterio.open(href, sharing=False)
+    access = find_access()
+    if is_remote(href):
+        forget_stale(href, access)
+        with rasterio.Env(**make_gdal_options(access, [href])):
+            dataset = rasterio.open(sign(href, access), sharing=False)
+    else:
+        dataset = rasterio.open(href, sharing=False)
     crs = dataset.crs
     return OpenRaster(
         dataset=dataset,
@@ -135,4 +152,5 @@ def _open_file(href: str, state: tuple[int, ...]) -> OpenRaster:
         dtypes=dataset.dtypes,
         state=state,
         opened_s=time.monotonic(),
+        run_id=access.run_id,
     )

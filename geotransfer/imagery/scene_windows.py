@@ -22,6 +22,15 @@ from shapely.geometry import shape
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import SceneUnreadable
+from geotransfer.imagery.access import (
+    RETRIED,
+    find_access,
+    forget_stale,
+    make_gdal_options,
+    open_uncached,
+    sign,
+    strip_secrets,
+)
 from geotransfer.imagery.grids import make_geobox, mask_shape
 from geotransfer.imagery.masks import find_bad, find_mask
 from geotransfer.imagery.raster_files import open_raster
@@ -76,7 +85,8 @@ def read_scene(
         asset = scene.find_asset(band)
         if asset is None:
             raise SceneUnreadable(
-                f"item {scene.scene_id}: band {band!r} is missing; add the asset to the item."
+                f"item {scene.scene_id}: band {band!r} is missing; add the asset to the item.",
+                scene.scene_id,
             )
         window = read_window(scene, asset, geobox, out=dn[row])
         if window is None:
@@ -180,7 +190,8 @@ def read_window(
             if not file.crs:
                 raise SceneUnreadable(
                     f"item {scene.scene_id}: file {asset.href} of band {asset.name!r} cannot be"
-                    " placed, it states no CRS; restore the file or assign one."
+                    " placed, it states no CRS; restore the file or assign one.",
+                    scene.scene_id,
                 )
             offset = find_offset(file.affine, geobox.affine)
             if offset is None or file.crs != str(geobox.crs):
@@ -231,8 +242,12 @@ def warp_assets(
 
     Where a window could be read as well, both agree to the bit; the window takes half the time.
     """
+    access = find_access()
+    hrefs = [asset.href for asset in assets]
+    for href in hrefs:
+        forget_stale(href, access)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), rasterio.Env(**make_gdal_options(access, hrefs)):
             # odc-stac and its libraries use each other's older names; nothing a user can mend.
             warnings.simplefilter("ignore")
             loaded = odc.stac.load(
@@ -298,7 +313,7 @@ def _make_item(scene: Scene, assets: Sequence[Asset]) -> pystac.Item:
         item.add_asset(
             asset.name,
             pystac.Asset(
-                href=asset.href,
+                href=sign(asset.href, find_access()),
                 media_type="image/tiff; application=geotiff; profile=cloud-optimized",
                 roles=["data"],
                 extra_fields={"raster:bands": [band] * asset.band},
@@ -308,19 +323,35 @@ def _make_item(scene: Scene, assets: Sequence[Asset]) -> pystac.Item:
 
 
 def explain_failure(scene: Scene, assets: Sequence[Asset], error: Exception) -> SceneUnreadable:
-    """Find the file at fault by opening each one alone."""
+    """Find the file at fault by opening each one alone, asking its server anew.
+
+    The remedy follows from what the server says; no key of an address is repeated.
+    """
+    access = find_access()
     for asset in assets:
         try:
-            with rasterio.open(asset.href) as file:
+            with open_uncached(asset.href, access), rasterio.open(sign(asset.href, access)) as file:
                 for _, window in file.block_windows(1):
                     file.read(asset.band, window=window)
         except (rasterio.errors.RasterioError, OSError) as fault:
+            told = strip_secrets(str(fault).splitlines()[0])
             return SceneUnreadable(
                 f"item {scene.scene_id}: file {asset.href} of band {asset.name!r} cannot be read"
-                f" ({str(fault).splitlines()[0]}); restore the file, then refresh again."
+                f" ({told}); {_find_remedy(told)}, then refresh again.",
+                scene.scene_id,
             )
     names = ", ".join(Path(asset.href).name for asset in assets)
+    told = strip_secrets(str(error).splitlines()[0])
     return SceneUnreadable(
-        f"item {scene.scene_id}: cannot be read ({error}); files {names}; restore them, then"
-        " refresh again."
+        f"item {scene.scene_id}: cannot be read ({told}); files {names}; restore them or leave the"
+        " scene out, then refresh again.",
+        scene.scene_id,
     )
+
+
+def _find_remedy(told: str) -> str:
+    if "403" in told or "401" in told:
+        return "set the server's keys or a signer"
+    if "timed out" in told or any(f"code: {code}" in told for code in RETRIED):
+        return "wait for the server"
+    return "restore the file or leave the scene out"

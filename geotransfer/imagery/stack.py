@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.scene import Scene
+from geotransfer.imagery.access import find_access, make_gdal_options
 from geotransfer.imagery.scene_windows import read_scene
-
-GDAL_OPTIONS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_MAX_RETRY": "4",
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
-    "GDAL_HTTP_TIMEOUT": "30",
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,10 @@ class Stack:
 def find_solar_day(scene: Scene) -> str:
     """Return the ISO date of the scene in local solar time, so that one overpass is one day."""
     moment = datetime.fromisoformat(scene.sensed_at.replace("Z", "+00:00"))
-    longitude = (scene.bounds[0] + scene.bounds[2]) / 2
+    west, _, east, _ = scene.bounds
+    # Across the antimeridian west is the greater; the middle is not on the other side of the globe.
+    middle = (west + (east if east >= west else east + 360)) / 2
+    longitude = (middle + 180) % 360 - 180
     return (moment + timedelta(hours=longitude / 15)).date().isoformat()
 
 
@@ -58,7 +55,7 @@ def read_stack(scenes: Sequence[Scene], bands: Sequence[str], grid: Grid, tile: 
     dn = np.empty((len(days), len(bands), tile.height, tile.width), dtype=np.int16)
     valid = np.empty((len(days), tile.height, tile.width), dtype=bool)
     read_bytes = 0
-    with rasterio.Env(**GDAL_OPTIONS):
+    with rasterio.Env(**make_gdal_options(find_access())):
         for step, members in enumerate(days.values()):
             read_bytes += read_day(members, bands, grid, tile, dn=dn[step], valid=valid[step])
     return Stack(dn=dn, valid=valid, dates=tuple(days), read_bytes=read_bytes)

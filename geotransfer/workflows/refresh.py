@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -23,6 +24,7 @@ from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.core.spec import FeatureSpec
+from geotransfer.imagery.access import Access, make_access, use_access
 from geotransfer.imagery.grids import (
     find_footprints,
     locate_pixels,
@@ -185,9 +187,11 @@ def refresh(
     """
     meter = Meter.start()
     progress(0, 0, "comparing scenes with the last map")
-    planned = plan_region(workspace, region_id)
+    access = make_access(workspace.settings, run_id=uuid.uuid4().hex)
+    with use_access(access):
+        planned = plan_region(workspace, region_id)
     work = {*planned.plan.select(Action.COMPUTE), *planned.plan.select(Action.PREDICT)}
-    tasks = _make_tasks(workspace, planned, work)
+    tasks = _make_tasks(workspace, planned, work, access)
     results: dict[str, TileResult] = {}
     for result in run_tasks(
         compute_tile,
@@ -205,7 +209,9 @@ def refresh(
     return _record(workspace, planned, rows, results, map_id, meter, actor)
 
 
-def _make_tasks(workspace: Workspace, planned: RefreshPlan, wanted: set[str]) -> list[TileTask]:
+def _make_tasks(
+    workspace: Workspace, planned: RefreshPlan, wanted: set[str], access: Access
+) -> list[TileTask]:
     spec = find_spec(workspace, planned.region.spec_name)
     used = select_scenes(planned.inputs.scenes, spec)
     folder = workspace.locate_tiles(planned.region.region_id)
@@ -222,6 +228,7 @@ def _make_tasks(workspace: Workspace, planned: RefreshPlan, wanted: set[str]) ->
             map_path=str(folder / f"{planned.keys[tile.tile_id].map_key}.map.tif"),
             min_valid=spec.min_valid or workspace.settings.min_valid,
             layers=planned.inputs.layers,
+            access=access,
         )
         for tile, touching in _match_tiles(used, planned.inputs)
         if tile.tile_id in wanted

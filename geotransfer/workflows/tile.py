@@ -16,6 +16,7 @@ from geotransfer.core.legend import NODATA_CLASS
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.core.spec import FeatureSpec
+from geotransfer.imagery.access import DIRECT, Access, use_access
 from geotransfer.imagery.composite import compose_measured
 from geotransfer.imagery.grids import locate_pixels, mask_outline
 from geotransfer.imagery.layers import read_layers
@@ -52,6 +53,8 @@ class TileTask:
     min_valid: int
     layers: tuple[Layer, ...] = ()
     """Layers without a date, in the spec's order."""
+    access: Access = DIRECT
+    """How files elsewhere are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,7 @@ def _make_features(
         layers = np.full((n_measured + n_periods, *inside.shape), np.nan, dtype=np.float32)
         layers[n_measured:] = 0
         return layers, 0
-    with meter.measure("read"):
+    with meter.measure("read"), use_access(task.access):
         stack = read_stack(task.scenes, task.spec.bands, task.grid, task.tile)
     is_whole = bool(inside.all())
     if not is_whole:
