@@ -133,24 +133,28 @@ def _settle_band(
     if not np.may_share_memory(raw, dn):
         dn[:] = normalize_dn(raw, asset)
         return
-    # In place: clipped first, so that the sum modulo 2^16 is the sum.
+    # In place: limited first, so that the sum modulo 2^16 is the sum.
     shift = _find_shift(asset)
     limits = np.iinfo(raw.dtype)
-    low, high = -DN_LIMIT - shift, DN_LIMIT - shift
-    if low > limits.min or high < limits.max:
-        np.clip(raw, max(low, limits.min), min(high, limits.max), out=raw)
+    if DN_LIMIT - shift < limits.max:
+        np.minimum(raw, raw.dtype.type(max(DN_LIMIT - shift, limits.min)), out=raw)
+    if -DN_LIMIT - shift > limits.min:
+        np.maximum(raw, raw.dtype.type(min(-DN_LIMIT - shift, limits.max)), out=raw)
     if shift:
         dn += np.int16(shift)
 
 
-def find_data(raw: NDArray[np.generic], asset: Asset) -> NDArray[np.bool_]:
+def find_data(raw: NDArray[Any], asset: Asset) -> NDArray[np.bool_]:
     """Return where a band has a value."""
     if raw.dtype.kind == "f":
         has: NDArray[np.bool_] = np.isfinite(raw)
         return has & (raw != asset.nodata) if asset.nodata is not None else has
-    if asset.nodata is None:
+    nodata = asset.nodata
+    limits = np.iinfo(raw.dtype)
+    if nodata is None or nodata != round(nodata) or not limits.min <= nodata <= limits.max:
         return np.ones(raw.shape, dtype=bool)
-    return np.asarray(raw != asset.nodata)
+    # In the band's own type: to compare whole numbers with a float converts them all.
+    return np.asarray(raw != raw.dtype.type(int(nodata)))
 
 
 def normalize_dn(raw: NDArray[np.generic], asset: Asset) -> NDArray[np.int16]:
@@ -225,11 +229,11 @@ def read_window(
 
 def find_offset(source: Affine, target: Affine) -> tuple[int, int] | None:
     """Return row and column of ``target``'s first pixel in ``source``; None unless they align."""
-    if source[:2] != target[:2] or source[3:5] != target[3:5]:
+    if (source.a, source.e) != (target.a, target.e) or source.a <= 0 or source.e >= 0:
         return None
-    if source.b or source.d or source.e > 0:
+    if source.b or source.d or target.b or target.d:
         return None
-    col, row = ~source @ (target.c, target.f)
+    col, row = (target.c - source.c) / source.a, (target.f - source.f) / source.e
     if abs(col - round(col)) > ALIGNED_PX or abs(row - round(row)) > ALIGNED_PX:
         return None
     return round(row), round(col)
