@@ -4,16 +4,17 @@ import os
 
 import streamlit as st
 
-from geotransfer.console.ports import offer_pixel_reader
+from geotransfer.console.ports import offer_pixel_reader, offer_plan_reader
 from geotransfer.console.raster_catalog import WorkspaceCatalog
 from geotransfer.console.server import PREFIX, make_config, make_region_routes
 from geotransfer.settings import read_settings
 from geotransfer.tiles.routes import make_routes
-from geotransfer.wiring import read_pixel
+from geotransfer.wiring import read_pixel, read_plan
 
 SETTINGS = read_settings(os.environ)
 ROUTES = [*make_region_routes(), *make_routes(WorkspaceCatalog(SETTINGS), prefix=PREFIX)]
 offer_pixel_reader(read_pixel)
+offer_plan_reader(read_plan)
 app = st.App("geotransfer/console/main.py", routes=ROUTES)
 if __name__ == "__main__":
     app.run(config=make_config(SETTINGS))

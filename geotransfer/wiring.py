@@ -16,6 +16,7 @@ from geotransfer.core.job import Command, Job
 from geotransfer.errors import GeoTransferError, JobCancelled, JobLost
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.costing import read_cpu_s
+from geotransfer.workflows.job_views import PlanView
 from geotransfer.workflows.progress import Progress
 
 Arguments = Mapping[str, Any]
@@ -40,11 +41,14 @@ def _run_demo(workspace: Workspace, command: Command, progress: Progress, actor:
 
 def _run_refresh(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
     from geotransfer.workflows.refresh import refresh
+    from geotransfer.workflows.refresh_readable import refresh_readable
     from geotransfer.workflows.scene_update import update_scenes
 
     region_id = str(command.region_id)
     update_scenes(workspace, region_id, actor=actor, progress=progress)
-    return refresh(workspace, region_id, actor=actor, progress=progress)
+    is_lenient = bool(command.arguments.get("leave_out_unreadable"))
+    bring_up_to_date = refresh_readable if is_lenient else refresh
+    return bring_up_to_date(workspace, region_id, actor=actor, progress=progress)
 
 
 def _run_audit(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
@@ -56,13 +60,46 @@ def _run_audit(workspace: Workspace, command: Command, progress: Progress, actor
 def _run_add_scenes(
     workspace: Workspace, command: Command, progress: Progress, actor: str
 ) -> object:
+    from geotransfer.workflows.find_scenes import add_found_scenes, load_found
     from geotransfer.workflows.refresh import refresh
     from geotransfer.workflows.scenes import add_scenes
 
     region_id = str(command.region_id)
     progress(0, 0, "reading the catalog")
-    add_scenes(workspace, region_id, str(command.arguments["location"]), actor=actor)
+    if found_id := str(command.arguments.get("found_id") or ""):
+        found = load_found(workspace, region_id, found_id)
+        add_found_scenes(workspace, found, actor=actor)
+    else:
+        location = str(command.arguments["location"])
+        add_scenes(workspace, region_id, location, actor=actor, **_read_query(command))
     return refresh(workspace, region_id, actor=actor, progress=progress)
+
+
+def _run_find_scenes(
+    workspace: Workspace, command: Command, progress: Progress, actor: str
+) -> object:
+    from geotransfer.workflows.find_scenes import find_scenes, store_found
+
+    found = find_scenes(
+        workspace,
+        str(command.region_id),
+        location=str(command.arguments.get("location") or ""),
+        progress=progress,
+        **_read_query(command),
+    )
+    return {"found_id": store_found(workspace, found), "n_scenes": len(found.scenes)}
+
+
+def _read_query(command: Command) -> dict[str, Any]:
+    """Return what a command asks of a catalog; collections stand in one text, parted by commas."""
+    given = command.arguments
+    cloud = given.get("max_cloud_percent")
+    names = str(given.get("collections") or "").split(",")
+    return {
+        "period": str(given.get("period") or ""),
+        "max_cloud_percent": None if cloud is None else float(cloud),
+        "collections": tuple(name.strip() for name in names if name.strip()),
+    }
 
 
 def _run_evaluate(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
@@ -144,6 +181,7 @@ VERBS: Mapping[str, Verb] = {
     "refresh": _run_refresh,
     "audit": _run_audit,
     "add-scenes": _run_add_scenes,
+    "find-scenes": _run_find_scenes,
     "evaluate": _run_evaluate,
     "fine-tune": _run_fine_tune,
     "rehearse": _run_rehearse,
@@ -269,3 +307,19 @@ def read_pixel(workspace: Workspace, region_id: str, lon: float, lat: float) -> 
     from geotransfer.workflows.pixel import explain_pixel
 
     return explain_pixel(workspace, region_id, lon=lon, lat=lat)
+
+
+def read_plan(workspace: Workspace, region_id: str) -> PlanView:
+    """Say what a refresh would do; science is loaded at the first question."""
+    from geotransfer.change.plan import Action
+    from geotransfer.workflows.refresh import plan_region
+
+    planned = plan_region(workspace, region_id)
+    decisions = planned.plan.decisions
+    return PlanView(
+        n_tiles=len(decisions),
+        n_work=sum(decision.action is not Action.KEEP for decision in decisions),
+        reasons=planned.plan.reasons,
+        predicted=planned.predicted,
+        avoided=planned.avoided,
+    )

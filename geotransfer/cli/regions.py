@@ -1,4 +1,4 @@
-"""`init`, `demo`, `regions`, `scenes`."""
+"""`init`, `demo`, `regions`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from geotransfer.core.spec import S2_SEMIANNUAL
 
 Here = Annotated[bool, typer.Option("--here", help="Run in this process, not in a worker.")]
 regions_app = typer.Typer(help="List and add regions.", no_args_is_help=True)
-scenes_app = typer.Typer(help="List and add scenes.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +22,6 @@ def register(app: typer.Typer) -> None:
     app.command("init")(init)
     app.command("demo")(demo)
     app.add_typer(regions_app, name="regions")
-    app.add_typer(scenes_app, name="scenes")
 
 
 @explain_errors
@@ -116,44 +114,4 @@ def add(
         region,
         f"added region {region.region_id} ({region.area_km2:,.2f} km²);"
         f" next: geotransfer scenes add {region.region_id} CATALOG",
-    )
-
-
-@scenes_app.command("list")
-@explain_errors
-def list_scenes(context: typer.Context, region: str) -> None:
-    """List a region's scenes."""
-    from geotransfer.workflows.scene_list import load_scenes
-
-    session = find_session(context)
-    scenes = load_scenes(session.open(), region).scenes
-    rows = [
-        {
-            "scene": s.scene_id,
-            "sensed at": s.sensed_at,
-            "bands": sum(not a.name.startswith("mask:") for a in s.assets),
-            "mask": "yes" if any(a.name.startswith("mask:") for a in s.assets) else "none",
-            "MB": f"{sum(a.size_bytes or 0 for a in s.assets) / 1e6:.1f}",
-        }
-        for s in scenes
-    ]
-    session.output.show_table(scenes, rows, "no scenes yet")
-
-
-@scenes_app.command("add")
-@explain_errors
-def add_scenes(
-    context: typer.Context,
-    region: str,
-    catalog: Annotated[str, typer.Argument(help="STAC item, item collection, or a folder.")],
-) -> None:
-    """Point a region at the scenes of a catalog."""
-    from geotransfer.workflows.scenes import add_scenes as add_to_region
-
-    session = find_session(context)
-    fact = add_to_region(session.open(), region, catalog, actor="cli")
-    session.output.show(
-        fact,
-        f"added {fact.n_scenes} scenes ({fact.n_replaced} replaced) to {region};"
-        f" next: geotransfer refresh {region}",
     )

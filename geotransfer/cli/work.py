@@ -1,4 +1,4 @@
-"""`refresh`, `evaluate`, `cost`, `jobs`."""
+"""`refresh`, `audit`, `evaluate`, `schedules`, `jobs`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
-from geotransfer.cli.context import check_job, explain_errors, find_session
+from geotransfer.cli.context import Session, check_job, explain_errors, find_session
 from geotransfer.cli.output import run_command
 from geotransfer.cli.regions import Here
 from geotransfer.core.job import Command
+from geotransfer.core.schedule import format_interval
+from geotransfer.errors import InputError
+from geotransfer.store.workspace import Workspace
 
 jobs_app = typer.Typer(help="List, cancel and retry jobs.", invoke_without_command=True)
 
@@ -17,8 +20,9 @@ jobs_app = typer.Typer(help="List, cancel and retry jobs.", invoke_without_comma
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     app.command("refresh")(refresh)
+    app.command("audit")(audit)
     app.command("evaluate")(evaluate)
-    app.command("cost")(cost)
+    app.command("schedules")(schedules)
     app.add_typer(jobs_app, name="jobs")
 
 
@@ -29,11 +33,29 @@ def refresh(
     is_dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be computed, and its cost.")
     ] = False,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            "--every", help="Refresh again and again, for example 1d or 12h; off stops it."
+        ),
+    ] = None,
+    leave_out_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--leave-out-unreadable",
+            help="Leave out scenes whose files cannot be read, and list them, instead of stopping.",
+        ),
+    ] = False,
     here: Here = False,
 ) -> None:
     """Bring a region's map up to date, computing only what changed."""
     session = find_session(context)
     workspace = session.open()
+    if every is not None:
+        if is_dry_run or here:
+            raise InputError("--every only sets the schedule; leave --dry-run and --here out.")
+        _set_every(session, workspace, region, every)
+        return
     if is_dry_run:
         from geotransfer.workflows.refresh import plan_region
 
@@ -52,7 +74,9 @@ def refresh(
             lines,
         )
         return
-    job = run_command(workspace, Command(verb="refresh", region_id=region, arguments={}), here=here)
+    arguments = {"leave_out_unreadable": True} if leave_out_unreadable else {}
+    command = Command(verb="refresh", region_id=region, arguments=arguments)
+    job = run_command(workspace, command, here=here)
     check_job(job)
     result = job.result or {}
     n_work = int(str(result["n_computed"])) + int(str(result["n_predicted"]))
@@ -62,6 +86,19 @@ def refresh(
         else f"computed {result['n_computed']} tiles, re-predicted {result['n_predicted']}"
     )
     session.output.show(result, f"{region}: {told}; kept {result['n_kept']}")
+
+
+def _set_every(session: Session, workspace: Workspace, region: str, every: str) -> None:
+    from geotransfer.workflows.schedule import set_schedule
+
+    found = set_schedule(workspace, region, every, actor="cli")
+    told = (
+        f"{region}: no longer refreshed by itself"
+        if found is None
+        else f"{region}: refreshed every {format_interval(found.every_s)}, next at"
+        f" {found.next_at[:16].replace('T', ' ')} UTC by whichever worker is there"
+    )
+    session.output.show(found, told)
 
 
 @explain_errors
@@ -81,30 +118,35 @@ def evaluate(context: typer.Context, region: str, here: Here = False) -> None:
 
 
 @explain_errors
-def cost(context: typer.Context) -> None:
-    """Show what each region has cost, and what only-if-changed has saved."""
-    from geotransfer.workflows.views import list_cost_views
-
+def audit(context: typer.Context, region: str, here: Here = False) -> None:
+    """Compute a random sample of what was kept by judgement, and bound how much is stale."""
     session = find_session(context)
     workspace = session.open()
-    views = list_cost_views(workspace)
-    rates = session.settings
+    job = run_command(workspace, Command(verb="audit", region_id=region, arguments={}), here=here)
+    check_job(job)
+    from geotransfer.workflows.scene_views import find_audit_view
+
+    view = find_audit_view(workspace, region)
+    session.output.show(job.result, [view.headline, *view.evidence])
+
+
+@explain_errors
+def schedules(context: typer.Context) -> None:
+    """List what is refreshed again and again, and when next."""
+    session = find_session(context)
+    found = session.open().schedules.list_all()
     rows = [
         {
-            "region": view.region_id,
-            "runs": view.n_runs,
-            "cpu s": f"{view.cost.cpu_s:.1f}",
-            "km²": f"{view.cost.area_km2:.2f}",
-            "cpu s/km²": "–" if view.cpu_s_per_km2 is None else f"{view.cpu_s_per_km2:.3f}",
-            "avoided cpu s": f"{view.avoided.cpu_s:.1f}",
-            "read MB": f"{view.cost.read_bytes / 1e6:.1f}",
-            "USD": "no rate set" if view.cost_usd is None else f"{view.cost_usd:.4f}",
+            "region": schedule.command.region_id,
+            "every": format_interval(schedule.every_s),
+            "next (UTC)": schedule.next_at[:16].replace("T", " "),
+            "set by": schedule.set_by,
+            "last job": schedule.last_job_id or "none yet",
         }
-        for view in views
+        for schedule in found
     ]
-    session.output.show_table(views, rows, "nothing has run yet")
-    if not session.output.is_json and rates.usd_per_cpu_hour:
-        typer.echo(f"at {rates.usd_per_cpu_hour:g} USD per CPU hour")
+    empty = "no schedules; set one with `geotransfer refresh REGION --every 1d`"
+    session.output.show_table(found, rows, empty)
 
 
 @jobs_app.callback()

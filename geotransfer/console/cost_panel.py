@@ -21,6 +21,8 @@ from geotransfer.console.stages import (
 from geotransfer.core.cost import Rates, RunCost
 from geotransfer.workflows.cost_views import CostEntry, RegionCost
 
+CHART_FRAME_PX = 130
+"""Axis, its title and the legend take this much of a chart's height."""
 EVERY_REGION = "(every region)"
 
 
@@ -98,7 +100,7 @@ def show_stages(frame: pd.DataFrame, *, by: str) -> None:
             order=alt.Order("order:Q"),
             tooltip=[by, "stage", alt.Tooltip("sum(cpu_s_per_km2):Q", format=".4f")],
         )
-        .properties(height=max(120, 46 * known[by].nunique() + 60))
+        .properties(height=34 * known[by].nunique() + CHART_FRAME_PX)
     )
     st.altair_chart(
         chart, alt=f"Stacked bars: CPU seconds per km² by {by} and stage; table and CSV below"
@@ -109,7 +111,7 @@ def show_stage_table(frame: pd.DataFrame) -> None:
     """Show the same figures as a table, with a file to take along."""
     with st.expander("The same as a table"):
         st.dataframe(
-            frame,
+            frame.dropna(axis="columns", how="all"),
             hide_index=True,
             column_config={
                 "region": "Region",
@@ -152,7 +154,7 @@ def show_avoided(costs: Sequence[RegionCost], rates: Rates) -> None:
             order=alt.Order("order:Q"),
             tooltip=["region", "what", alt.Tooltip("cpu_s:Q", format=".2f")],
         )
-        .properties(height=max(120, 46 * len(costs) + 60))
+        .properties(height=34 * len(costs) + CHART_FRAME_PX)
     )
     st.altair_chart(chart, alt="Stacked bars: CPU seconds spent and avoided by region; table below")
     table = pd.DataFrame(

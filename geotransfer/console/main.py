@@ -5,7 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from geotransfer.console.icon import draw_icon
-from geotransfer.console.screens import calibrate, cost, explore, jobs, new_region, region, regions
+from geotransfer.console.screens import (
+    calibrate,
+    cost,
+    explore,
+    jobs,
+    label_next,
+    new_region,
+    region,
+    regions,
+    scenes,
+)
 from geotransfer.console.state import explain_errors
 
 # A picture of our own: icons by name would be fetched from another host.
@@ -23,13 +33,22 @@ PAGES = {
     "calibrate": st.Page(
         calibrate.show, title="Calibrate", url_path="calibrate", icon=":material/tune:"
     ),
+    "scenes": st.Page(
+        scenes.show, title="Scenes", url_path="scenes", icon=":material/satellite_alt:"
+    ),
+    "label_next": st.Page(
+        label_next.show, title="Label next", url_path="label-next", icon=":material/where_to_vote:"
+    ),
     "jobs": st.Page(jobs.show, title="Jobs", url_path="jobs", icon=":material/schedule:"),
     "cost": st.Page(cost.show, title="Cost", url_path="cost", icon=":material/payments:"),
 }
 GROUPS = {
     "Map": ("regions", "region", "explore", "new_region"),
-    "Improve": ("calibrate",),
-    "Operate": ("jobs", "cost"),
+    "Improve": (
+        "calibrate",
+        "label_next",
+    ),
+    "Operate": ("scenes", "jobs", "cost"),
 }
 
 # The default leaves a hand's breadth of nothing above every title.

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.job_views import PlanView
+
+
+class Sample(Protocol):
+    """One training sample near a pixel."""
+
+    region_id: str
+    class_name: str
+    dissimilarity: float
+
+
+class Support(Protocol):
+    """How near a pixel is to training samples; see ``workflows/nearest_samples.py``."""
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Nearest first."""
+
+    @property
+    def is_inside(self) -> bool | None:
+        """Whether it is inside the area of applicability."""
+
+    dissimilarity: float | None
+    threshold: float
+    fold_rule: str
+    source: str
 
 
 class Pixel(Protocol):
@@ -20,6 +46,7 @@ class Pixel(Protocol):
     scene_ids: tuple[str, ...]
     features: tuple[tuple[str, float], ...]
     contributions: tuple[tuple[str, float], ...]
+    support: Support | None
     explained_class: str
 
 
@@ -36,3 +63,18 @@ def offer_pixel_reader(reader: PixelReader) -> None:
 def read_pixel(workspace: Workspace, region_id: str, lon: float, lat: float) -> Pixel | None:
     """Explain a pixel; None where there is none, or nobody can."""
     return _readers[0](workspace, region_id, lon, lat) if _readers else None
+
+
+PlanReader = Callable[[Workspace, str], PlanView]
+
+_plan_readers: list[PlanReader] = []
+
+
+def offer_plan_reader(reader: PlanReader) -> None:
+    """Let pages say what a refresh would do; the app calls this once."""
+    _plan_readers[:] = [reader]
+
+
+def read_plan(workspace: Workspace, region_id: str) -> PlanView | None:
+    """Return what a refresh would do; None where nobody can say."""
+    return _plan_readers[0](workspace, region_id) if _plan_readers else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from geotransfer.core.legend import CLASS_COLORS
 
 STAGE_TITLES = {
@@ -51,7 +53,8 @@ def format_usd(usd: float) -> str:
     """Return money with the digits it needs, fractions of a cent included."""
     if usd == 0 or abs(usd) >= 1:
         return f"{usd:,.2f} USD"
-    return f"{usd:.3g} USD" if abs(usd) >= 1e-4 else f"{usd:.1e} USD"
+    # Two digits that say something, never an exponent.
+    return f"{usd:.{1 - math.floor(math.log10(abs(usd)))}f} USD"
 
 
 def format_energy(watt_hours: float) -> str:

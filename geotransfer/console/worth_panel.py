@@ -121,7 +121,9 @@ def _show_chart(unit: UnitCosts, *, per_year: int, rate: float, value_usd: float
         alt.Chart(pd.DataFrame(rows))
         .mark_line()
         .encode(
-            x=alt.X("per_year:Q", title="refreshes a year", scale=alt.Scale(type="log")),
+            x=alt.X(
+                "per_year:Q", title="refreshes a year", scale=alt.Scale(type="log", nice=False)
+            ),
             y=alt.Y("usd:Q", title="USD per km² and year", axis=alt.Axis(format=".3~g")),
             color=alt.Color(
                 "line:N",
@@ -145,7 +147,7 @@ def _show_chart(unit: UnitCosts, *, per_year: int, rate: float, value_usd: float
         .encode(x="per_year:Q")
     )
     st.altair_chart(
-        (lines + worth + here).properties(height=260),
+        (lines + worth + here).properties(height=340),
         alt="Lines: cost per km² and year against refreshes a year, with the value as a level line",
     )
     st.caption(

@@ -31,7 +31,7 @@ MAIN = Path(__file__).resolve().parents[2] / "geotransfer" / "console" / "main.p
 TIMEOUT_S = 60
 PAGES = {
     "regions": "", "region": "region", "explore": "explore", "new_region": "new-region",
-    "calibrate": "calibrate", "jobs": "jobs", "cost": "cost",
+    "calibrate": "calibrate", "scenes": "scenes", "jobs": "jobs", "cost": "cost",
 }  # fmt: skip
 """Addresses people bookmark; the first page has none."""
 
@@ -212,7 +212,7 @@ def test_cost_is_measured_and_money_only_from_a_rate(
     monkeypatch.setenv("GEOTRANSFER_USD_PER_CPU_HOUR", "0.05")
     app = open_screen("cost")
     assert "Money at 0.05 USD per CPU hour" in read_text(app)
-    assert app.dataframe[0].value["USD"][0] > 0
+    assert app.dataframe[0].value["usd"][0] > 0
 
 
 def test_an_upload_is_checked_kept_tuned_promoted_and_taken_back(
