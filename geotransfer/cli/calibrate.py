@@ -127,11 +127,13 @@ def add(
     fact = add_checked(workspace, region, checked, role=role, actor="cli")
     _show_rejected(checked)
     counts = ", ".join(f"{n} {name}" for name, n in fact.class_counts.items())
-    session.output.show(
-        fact,
-        f"kept {fact.n_rows} {role} labels ({counts}) as {fact.labels_id[:12]},"
-        f" rejected {fact.n_rejected}",
-    )
+    kept = f"kept {fact.n_rows} {role} labels ({counts}) as {fact.labels_id[:12]}"
+    lines = [f"{kept}, rejected {fact.n_rejected}"]
+    if checked.good.has_places:
+        from geotransfer.workflows.probability_sample import describe_recognised
+
+        lines.append(describe_recognised(workspace, region, checked.good.positions))
+    session.output.show(fact, [line for line in lines if line])
 
 
 def _show_checked(session: Session, checked: CheckedLabels) -> None:

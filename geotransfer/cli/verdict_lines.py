@@ -46,8 +46,7 @@ def list_verdict_lines(found: Verdict) -> list[str]:
     if found.gain_by_distance:
         lines.append("gain against distance to the nearest label that trained:")
     for item in found.gain_by_distance:
-        share = getattr(item, "share", None)
-        told = "" if share is None else f", {share:.0%} of the map"
+        told = "" if item.share is None else f", {item.share:.0%} of the map"
         lines.append(
             f"  {item.from_km:g}–{item.to_km:g} km: {_show_gain(item.gain)},"
             f" {item.gain.n} labels{told}"

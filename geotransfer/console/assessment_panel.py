@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.console.waiting import list_running
@@ -26,12 +29,16 @@ def show_assessment(workspace: Workspace, view: RegionView) -> None:
         for reason in found["reasons"]:
             st.markdown(f"- {reason}")
         inside, separability = found["inside_share"], found["separability"]
-        left, right = st.columns(2)
+        left, right, expected, years = st.columns(4)
         left.metric("Inside the area of applicability", f"{inside['value']:.0%}")
         left.caption(f"{inside['low']:.0%}–{inside['high']:.0%} of pixels; {found['fold_rule']}")
         right.metric("Separability from the source (AUC)", f"{separability['value']:.2f}")
         right.caption(f"{separability['low']:.2f}–{separability['high']:.2f}; 0.5: alike")
-        st.dataframe(pd.DataFrame(found["nearest"]), hide_index=True, alt="Nearest source regions")
+        _show_expected(found, expected)
+        apart = found.get("years_apart")
+        years.metric("Shift of year", "–" if apart is None else f"{apart:+d}")
+        years.caption("years between the imagery and the source's labels")
+        _show_more(found)
         st.caption(
             "Features alone do not rank regions by accuracy; they tell a region of another kind."
             " The map of where the model applies is a layer of *Explore*."
@@ -44,3 +51,38 @@ def show_assessment(workspace: Workspace, view: RegionView) -> None:
         args=(lambda: submit_assess(workspace, region_id, by=find_actor()),),
         kwargs={"success": "Assessment queued."},
     )
+
+
+def _show_expected(found: dict[str, Any], column: DeltaGenerator) -> None:
+    told = found.get("expected")
+    if told is None:
+        column.metric("Accuracy to expect", "–")
+        column.caption("unlike any region the model was tested on")
+        return
+    column.metric("Accuracy to expect", f"{told['value']:.2f}")
+    column.caption(
+        f"{told['low']:.2f}–{told['high']:.2f}; the target is {found['accuracy_target']:.2f}"
+    )
+
+
+def _show_more(found: dict[str, Any]) -> None:
+    """Show the nearest source regions, and whether neighbours share class or region."""
+    left, right = st.columns([2, 3], gap="medium")
+    left.dataframe(
+        pd.DataFrame(
+            {
+                "source region": [r["region_id"] for r in found["nearest"]],
+                "median dissimilarity": [f"{r['median_di']:.2f}" for r in found["nearest"]],
+            }
+        ),
+        hide_index=True,
+        alt="Nearest source regions",
+    )
+    robustness = found.get("robustness")
+    if robustness is not None:
+        right.metric("Robustness index of the source", f"{robustness['value']:.2f}")
+        right.caption(
+            f"{robustness['low']:.2f}–{robustness['high']:.2f}. Do neighbours in feature space"
+            " share class (1) or region (0)? Near 0, what was learnt in one region is not near in"
+            " another."
+        )

@@ -82,6 +82,17 @@ def show_upload(workspace: Workspace, view: RegionView) -> None:
     )
 
 
+def _show_recognised(workspace: Workspace, region_id: str, checked: CheckedLabels) -> None:
+    """Say whether the good rows are a probability sample that *Label next* drew."""
+    # Loaded at the first upload only: it searches among places.
+    from geotransfer.workflows.probability_sample import describe_recognised
+
+    if len(checked.good) and checked.good.has_places:
+        told = describe_recognised(workspace, region_id, checked.good.positions)
+        if told:
+            st.info(told, icon=":material/rule:")
+
+
 def _pick_layer(preview: LabelPreview) -> str | None:
     if len(preview.layers) < 2:
         return None

@@ -18,6 +18,7 @@ from geotransfer.core.legend import CLASS_COLORS
 MISSING_COLOR = "#8c8c8c"
 """No figure: a mid grey no ramp contains, legible on light and dark."""
 
+
 def choose_class_colors(n: int) -> tuple[str, ...]:
     """Return ``n`` colours for classes; from the ninth on they are darker turns of the first."""
     return tuple(
@@ -124,6 +125,30 @@ COST = Scale(
 )
 DISSIMILARITY = Scale(
     name="dissimilarity", label="Dissimilarity index", low=0.0, high=1.0, ramp=SPENDING
+)
+DENSITY = Scale(
+    name="density",
+    label="Training samples within the threshold",
+    low=0.0,
+    high=50.0,
+    ramp=COUNTING,
+    unit="samples, 50 standing for more",
+)
+EXPECTED_ACCURACY = Scale(
+    name="expected-accuracy",
+    label="Expected overall accuracy",
+    low=0.5,
+    high=1.0,
+    ramp=RISING,
+    form=Format.PERCENT,
+)
+USEFULNESS = Scale(
+    name="usefulness",
+    label="Usefulness of a label",
+    low=0.0,
+    high=1.0,
+    ramp=RISING,
+    form=Format.PERCENT,
 )
 OBSERVATIONS = Scale(
     name="observations", label="Valid observations", low=0.0, high=30.0, ramp=COUNTING

@@ -9,6 +9,7 @@ import streamlit as st
 from geotransfer.console.palettes import DIFFERING
 from geotransfer.console.ports import Pixel, read_pixel
 from geotransfer.console.state import explain_errors
+from geotransfer.console.support_panel import show_support
 from geotransfer.store.workspace import Workspace
 
 
@@ -49,9 +50,13 @@ def _show_explanation(pixel: Pixel, lon: float, lat: float) -> None:
         f" (UTC): a refresh then found nothing that could change it. {len(pixel.scene_ids)} scenes"
         " touch its tile."
     )
-    why, values, scenes = st.tabs(["Why", "Values", f"Scenes ({len(pixel.scene_ids)})"])
+    why, near, values, scenes = st.tabs(
+        ["Why", "Nearest samples", "Values", f"Scenes ({len(pixel.scene_ids)})"]
+    )
     with why:
         _show_contributions(pixel)
+    with near:
+        show_support(pixel.support)
     with values:
         st.dataframe(
             pd.DataFrame(pixel.features, columns=["measured column", "value"]),

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from geotransfer.console.palettes import (
     COMPUTED,
+    DENSITY,
+    DISSIMILARITY,
+    EXPECTED_ACCURACY,
     OBSERVATIONS,
     PROBABILITY,
     RISING,
@@ -17,6 +20,7 @@ from geotransfer.console.palettes import (
     fit_scale,
 )
 from geotransfer.console.previews import read_preview
+from geotransfer.console.suggested_places import make_places_document
 from geotransfer.core.change_legend import make_change_legend
 from geotransfer.core.fact import LabelsAdded, RefreshDone, RegionAdded
 from geotransfer.core.legend import APPLICABILITY, CROPLAND, Legend
@@ -27,6 +31,7 @@ from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
 from geotransfer.workflows.definitions import find_legend
+from geotransfer.workflows.transfer_views import read_suggestion
 
 MAP_ID_LENGTH = 16
 USUAL_LAYERS = (
@@ -58,6 +63,14 @@ def read_scale(path: Path, layer: str) -> Scale:
         return replace(PROBABILITY, name=layer, label=f"{title} (its {path.name} cannot be read)")
 
 
+MEASURES = {
+    "dissimilarity": DISSIMILARITY,
+    "density": DENSITY,
+    "expected-accuracy": EXPECTED_ACCURACY,
+}
+"""Layers on request of where a map applies."""
+NEAR_CLASS = "near-"
+"""With ``applicability-classes`` each class has a layer of its own, named by its code."""
 ONE_CLASS = "probability-"
 """With more than two classes each has a layer of its own, named by its code: one band of the
 map's probability raster."""
@@ -104,6 +117,8 @@ class WorkspaceCatalog:
         legend = find_legend(workspace, added.region.legend_name)
         if layer.startswith(ONE_CLASS):
             return _style_probability(folder / "probability.tif", layer, attribution, legend)
+        if layer.startswith(NEAR_CLASS):
+            return _style_near(folder / "applicability-classes.tif", layer, attribution, legend)
         path = folder / f"{layer}.tif"
         if not path.exists():
             return None
@@ -152,6 +167,8 @@ class WorkspaceCatalog:
             return RasterKind.DATE, fit_scale(COMPUTED, known)
         if layer == "observations":
             return RasterKind.COUNT, OBSERVATIONS
+        if layer in MEASURES:
+            return RasterKind.SHARE, MEASURES[layer]
         if layer == "probability":
             shown = classes.names[-1] if classes.is_binary else classes.names[0]
             return RasterKind.SHARE, replace(PROBABILITY, label=f"Probability of {shown}")
@@ -167,6 +184,9 @@ class WorkspaceCatalog:
         if first.legend is not None and not first.legend.is_binary and "probability" in names:
             place = names.index("probability")
             names[place : place + 1] = [f"{ONE_CLASS}{code}" for code in first.legend.codes]
+        if first.legend is not None and "applicability-classes" in names:
+            place = names.index("applicability-classes")
+            names[place : place + 1] = [f"{NEAR_CLASS}{code}" for code in first.legend.codes]
         found = {name: self.find_raster(region_id, name, version) for name in names}
         return {name: entry for name, entry in found.items() if entry is not None}
 
@@ -184,6 +204,8 @@ class WorkspaceCatalog:
             return f'{{"type":"FeatureCollection","features":[{feature}]}}'.encode()
         if name.startswith("labels/"):
             return self._read_labels(name.removeprefix("labels/"))
+        if name.startswith("suggested/"):
+            return self._read_suggested(name.removeprefix("suggested/"))
         if name.startswith("preview/"):
             return read_preview(name.removeprefix("preview/"))
         return None
@@ -198,6 +220,12 @@ class WorkspaceCatalog:
         except GeoTransferError:
             return None
 
+    def _read_suggested(self, suggestion_id: str) -> bytes | None:
+        try:
+            return make_places_document(read_suggestion(self._open(), suggestion_id))
+        except GeoTransferError:
+            return None
+
     def _find_legend_of(self, labels_id: str) -> Legend:
         """Return the legend of the region that labels were added to."""
         workspace = self._open()
@@ -209,6 +237,23 @@ class WorkspaceCatalog:
             else None
         )
         return CROPLAND if added is None else find_legend(workspace, added.region.legend_name)
+
+
+def _style_near(path: Path, layer: str, attribution: str, legend: Legend) -> RasterEntry | None:
+    """Return where training samples of one class are near enough."""
+    code = layer.removeprefix(NEAR_CLASS)
+    codes = [str(item.code) for item in legend.classes]
+    if code not in codes or not path.exists():
+        return None
+    place = codes.index(code)
+    return RasterEntry(
+        path=path,
+        name=f"Area of applicability: samples of {legend.names[place]}",
+        kind=RasterKind.CLASS,
+        bands=(place + 1,),
+        legend=APPLICABILITY,
+        attribution=attribution,
+    )
 
 
 def _style_probability(

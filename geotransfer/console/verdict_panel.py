@@ -10,6 +10,7 @@ import streamlit as st
 from geotransfer.console.evaluation_panel import ESTIMANDS
 from geotransfer.console.map_panel import make_class_legend, make_picture
 from geotransfer.console.state import find_actor, run_guarded
+from geotransfer.console.strategy_panel import show_gain_by_distance, show_strategies
 from geotransfer.core.estimate import Evaluation
 from geotransfer.core.fact import FineTuneDone, RefreshDone
 from geotransfer.core.model import GateResult
@@ -27,14 +28,6 @@ HEADINGS = {
     VerdictKind.NO_MEASURABLE_GAIN: ("No measurable gain", "orange"),
     VerdictKind.TOO_FEW_LABELS: ("Too few labels, or all in one place", "orange"),
 }
-STRATEGY_NAMES = {
-    "keep_global": "keep the global model",
-    "gp_correction": "Gaussian-process correction",
-    "pooled": "weighted pooling",
-    "refit_leaves": "leaf refit",
-    "regional_only": "regional labels only",
-    "average": "average of correction and pooling",
-}
 
 
 def show_verdict(
@@ -47,8 +40,8 @@ def show_verdict(
         st.markdown(f"- {reason}")
     _show_figures(verdict)
     _show_accuracies(verdict)
-    with st.expander("Strategies compared, on the same held-out blocks"):
-        _show_strategies(verdict)
+    show_strategies(verdict)
+    show_gain_by_distance(verdict)
     if done.model_id is not None:
         _show_promotion(workspace, view, done.model_id)
     show_before_after(workspace, view)
@@ -109,42 +102,6 @@ def _make_row(name: str, evaluation: Evaluation) -> dict[str, str]:
         "AUC": "–" if auc is None else str(auc),
         "estimand": ESTIMANDS.get(evaluation.estimand, evaluation.estimand).split(":")[0],
     }
-
-
-def _show_strategies(verdict: Verdict) -> None:
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "strategy": [
-                    STRATEGY_NAMES.get(s.strategy, s.strategy) for s in verdict.strategies
-                ],
-                "AUC": [str(s.auc) for s in verdict.strategies],
-                "gain over global": [str(s.gain) for s in verdict.strategies],
-                "chosen": ["chosen" if s.is_chosen else "" for s in verdict.strategies],
-                "note": [s.note for s in verdict.strategies],
-            }
-        ),
-        hide_index=True,
-    )
-    if verdict.gain_by_distance:
-        st.markdown("Gain against distance to the nearest label that trained")
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "distance (km)": [
-                        f"{d.from_km:.2g} – {d.to_km:.2g}" for d in verdict.gain_by_distance
-                    ],
-                    "gain (AUC)": [str(d.gain) for d in verdict.gain_by_distance],
-                    "labels": [d.gain.n for d in verdict.gain_by_distance],
-                }
-            ),
-            hide_index=True,
-        )
-
-
-def name_strategy(strategy: str) -> str:
-    """Return a strategy as people call it."""
-    return STRATEGY_NAMES.get(strategy, strategy.replace("_", " "))
 
 
 def _show_promotion(workspace: Workspace, view: RegionView, model_id: str) -> None:

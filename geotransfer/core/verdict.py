@@ -41,6 +41,8 @@ class DistanceGain:
     from_km: float
     to_km: float
     gain: Estimate
+    share: float | None = None
+    """Share of the region's places at that distance from a label; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geotransfer.accuracy.folds import measure_separation
 from geotransfer.accuracy.matrix import evaluate_rows
 from geotransfer.core.estimate import Estimate, Evaluation
-from geotransfer.core.verdict import Verdict, VerdictKind
+from geotransfer.core.verdict import DistanceGain, Verdict, VerdictKind
 from geotransfer.errors import JobCancelled, LeakRefused, SpecMismatch
 from geotransfer.transfer.baseline import index_classes
 from geotransfer.transfer.choice import (
@@ -282,12 +282,30 @@ def _compare(
         separated=_evaluate(baseline, labels, chosen, used, seed) if is_spatial else None,
         global_separated=_evaluate(baseline, labels, reference, used, seed) if is_spatial else None,
         strategies=table,
-        gain_by_distance=measure_gain_by_distance(
-            chosen, reference, targets, used.groups, seed=seed
+        gain_by_distance=_add_shares(
+            measure_gain_by_distance(chosen, reference, targets, used.groups, seed=seed),
+            labels.xy_km,
+            places_xy_km,
         ),
     )
     report(1.0, "Done")
     return FineTuned(model=model, verdict=verdict)
+
+
+def _add_shares(
+    gains: tuple[DistanceGain, ...], labels_xy_km: Float64 | None, places_xy_km: Float64 | None
+) -> tuple[DistanceGain, ...]:
+    """Say how much of the region lies at each distance from a label."""
+    if labels_xy_km is None or places_xy_km is None:
+        return gains
+    distance_km = measure_separation(places_xy_km, labels_xy_km)
+    return tuple(
+        replace(
+            item,
+            share=float(((distance_km >= item.from_km) & (distance_km < item.to_km)).mean()),
+        )
+        for item in gains
+    )
 
 
 def _hold_out(trial: Trial, strategy: Strategy, folds: Folds, tried: dict[str, HeldOut]) -> HeldOut:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from geotransfer.core.budget import BudgetCurve, BudgetForecast, BudgetPoint, BudgetReport
 from geotransfer.core.estimate import Estimate
 from geotransfer.core.fact import BudgetMeasured, FineTuneDone
@@ -16,6 +12,7 @@ from geotransfer.registry.versions import find_baseline
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.budget import forecast_gain, measure_budget
 from geotransfer.transfer.fine_tune import STRATEGIES
+from geotransfer.transfer.gain import GP_PRIOR, predict_gain
 from geotransfer.transfer.model import Model
 from geotransfer.transfer.strategies import GaussianProcess, RegionalOnly, Strategy
 from geotransfer.workflows.costing import Meter
@@ -31,7 +28,6 @@ from geotransfer.workflows.source import load_source
 N_DRAWS = 10
 MIN_LABELS = 30
 """Fewer leave nothing to hold out and to vary."""
-Z_90 = 1.645
 
 
 def measure_region_budget(
@@ -152,21 +148,14 @@ def _look_ahead(
 def _find_gain_now(
     workspace: Workspace, region_id: str, curve: BudgetCurve, chosen: str, n_labels: int
 ) -> Estimate:
-    """Return the gain of the labels there are: the verdict's, else the curve's last point.
+    """Return the gain of the labels there are: the verdict's, or what the curve would make it.
 
-    The curve's interval is that of a mean over draws; here it is widened to one set of labels.
+    What one set of labels may differ by stands for the error of the curve's last point.
     """
     if workspace.ledger.read_last(FineTuneDone, region_id=region_id) is not None:
         verdict = find_verdict(workspace, region_id)
         if verdict.gain is not None and verdict.n_labels == n_labels:
             return verdict.gain
     last = _find_largest(curve, chosen)
-    half = Z_90 * last.spread * float(np.sqrt(1 + 1 / max(curve.n_draws, 1)))
-    return replace(
-        last.gain,
-        low=last.gain.value - half,
-        high=last.gain.value + half,
-        level=0.90,
-        method="spread over draws of held-out blocks",
-        n=n_labels,
-    )
+    gain, _ = predict_gain(last.gain.value, last.spread, prior=GP_PRIOR, n_labels=n_labels)
+    return gain

@@ -21,7 +21,7 @@ from geotransfer.core.identity import canonical_json
 from geotransfer.core.legend import Legend
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region, RegionKind
-from geotransfer.errors import InputError, LabelsInvalid, NotFound
+from geotransfer.errors import InputError, LabelsInvalid, LeakRefused, NotFound
 from geotransfer.registry.versions import find_baseline, list_versions
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.area_accuracy import estimate_areas
@@ -83,7 +83,12 @@ def evaluate_region(
     done = find_map(workspace, region_id)
     legend = load_cached_model(workspace.blobs_url, done.model_id).legend
     progress(0, STEPS, "reading the map at the labels")
-    unseen = find_unseen_labels(workspace, region, done, legend)
+    unseen, leak = None, None
+    try:
+        unseen = find_unseen_labels(workspace, region, done, legend)
+    except LeakRefused as error:
+        # What can be told without these labels is told, then the refusal is passed on.
+        leak = error
     judged = None
     if unseen is not None:
         progress(1, STEPS, "estimating accuracy and area")
@@ -91,23 +96,25 @@ def evaluate_region(
     progress(2, STEPS, "holding the labels out in three ways")
     folds, fold_note = _judge_folds(workspace, region, done, progress)
     if judged is None and folds is None:
+        if leak is not None:
+            raise leak
         raise NotFound(
             f"region {region_id!r} has no labels to judge its map by; upload points that are never"
             f" used to fine-tune: `geotransfer labels add {region_id} FILE --holdout`."
         )
     progress(3, STEPS, "writing the report")
-    report = _make_report(workspace, done, judged, folds, fold_note)
-    fact = _make_headline(workspace, done, judged, folds, unseen)
-    workspace.ledger.append(
-        fact,
-        AccuracyReported(
-            region_id=region_id,
-            map_id=done.map_id,
-            model_id=done.model_id,
-            report_id=workspace.blobs.put(canonical_json(report)),
-        ),
-        actor=actor,
+    report = _make_report(workspace, done, judged, folds, str(leak) if leak else fold_note)
+    reported = AccuracyReported(
+        region_id=region_id,
+        map_id=done.map_id,
+        model_id=done.model_id,
+        report_id=workspace.blobs.put(canonical_json(report)),
     )
+    if leak is not None:
+        workspace.ledger.append(reported, actor=actor)
+        raise leak
+    fact = _make_headline(workspace, done, judged, folds, unseen)
+    workspace.ledger.append(fact, reported, actor=actor)
     progress(STEPS, STEPS, "evaluated")
     return fact
 
@@ -207,7 +214,7 @@ def _make_report(
     done: RefreshDone,
     judged: _Judged | None,
     folds: FoldAccuracy | None,
-    fold_note: str,
+    note: str,
 ) -> AccuracyReport:
     version = _find_version(workspace, done.model_id)
     figures: tuple[NamedEvaluation, ...] = ()
@@ -220,7 +227,8 @@ def _make_report(
     by_distance, distance_note = _choose_distances(version, judged, folds)
     notes = (
         *(judged.notes if judged is not None else ()),
-        *(folds.notes if folds is not None else (fold_note,)),
+        *(folds.notes if folds is not None else ()),
+        *((note,) if note else ()),
     )
     if judged is None:
         notes += (

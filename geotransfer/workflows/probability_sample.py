@@ -94,3 +94,16 @@ def match_sample(suggestion: Suggestion, lonlat: NDArray[np.float64]) -> Recogni
         is_probability_sample=not n_strange and response >= MIN_RESPONSE,
         note=note,
     )
+
+
+def describe_recognised(workspace: Workspace, region_id: str, lonlat: NDArray[np.float64]) -> str:
+    """Say whether labels (n, 2), degrees, are a probability sample; empty where none was drawn."""
+    found = recognise_sample(workspace, region_id, lonlat)
+    if found is None:
+        return ""
+    if not found.is_probability_sample:
+        return f"Not a probability sample: {found.note}"
+    return (
+        f"Recognised as a probability sample: {found.note} Keep it apart from labels that train (as"
+        " holdout); accuracy and areas are then design-based."
+    )

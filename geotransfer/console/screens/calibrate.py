@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from geotransfer.console.assessment_panel import show_assessment
+from geotransfer.console.budget_panel import show_budget
 from geotransfer.console.label_panel import show_upload
 from geotransfer.console.state import (
     explain_errors,
@@ -53,9 +54,12 @@ def show() -> None:
     done = workspace.ledger.read_last(FineTuneDone, region_id=region_id)
     if done is None:
         st.info("No verdict yet. Add about a hundred labels, then press *Fine-tune*.")
-        return
+    else:
+        with explain_errors():
+            show_verdict(workspace, view, done, find_verdict(workspace, region_id, done.model_id))
+    st.header("4 · Label budget", divider="gray")
     with explain_errors():
-        show_verdict(workspace, view, done, find_verdict(workspace, region_id, done.model_id))
+        show_budget(workspace, view)
 
 
 def _list_calibration(workspace: Workspace, region_id: str) -> list[LabelsAdded]:

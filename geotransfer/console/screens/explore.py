@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from geotransfer.console.applicability_panel import MEANINGS
 from geotransfer.console.camera import read_camera, write_camera
 from geotransfer.console.clicking_panel import Clicking, choose_clicking, show_clicked
 from geotransfer.console.map.component import show_map
@@ -22,6 +23,7 @@ from geotransfer.console.map.spec import (
 )
 from geotransfer.console.map_panel import make_raster_legend
 from geotransfer.console.pixel_panel import show_pixel
+from geotransfer.console.place_labelling import make_places_layer
 from geotransfer.console.state import (
     PREFIX,
     find_catalog,
@@ -34,8 +36,10 @@ from geotransfer.console.state import (
 )
 from geotransfer.core.fact import LabelsAdded, RefreshDone
 from geotransfer.core.region import RegionKind
+from geotransfer.core.suggestion import Design
 from geotransfer.store.workspace import Workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
+from geotransfer.workflows.transfer_views import find_suggestion
 from geotransfer.workflows.views import RegionView
 
 GROUND = "true-colour"
@@ -48,6 +52,7 @@ NOTES = {
     "true-colour": "Reflectance of the second half-year's geometric median, stretched.",
     "false-colour": "Near infrared as red: vegetation is red. Stretched.",
     "observations": "Valid observations of the year, after clouds were masked.",
+    **MEANINGS,
 }
 
 
@@ -134,7 +139,7 @@ def _choose(workspace: Workspace, view: RegionView, entries: Mapping[str, Raster
         help="Another layer, or an earlier map of this region; left of the handle.",
     )  # fmt: skip
     write_address({"region": region_id, "layer": layer, "against": against})
-    uploads = _list_uploads(workspace, region_id)
+    uploads = _list_uploads(workspace, region_id) | _list_suggested(workspace, region_id)
     labels_id = st.selectbox(
         "Labels on the map", [None, *uploads], key="explore-labels",
         format_func=lambda item: "none" if item is None else uploads[item],
@@ -177,6 +182,17 @@ def _list_uploads(workspace: Workspace, region_id: str) -> dict[str, str]:
     }
 
 
+def _list_suggested(workspace: Workspace, region_id: str) -> dict[str, str]:
+    """Return places to label next, by the name of their vector document."""
+    found = [find_suggestion(workspace, region_id, design) for design in Design]
+    return {
+        f"suggested/{item[0]}": f"{len(item[1].places)} places to label next,"
+        f" {item[1].design.value}"
+        for item in found
+        if item is not None
+    }
+
+
 def _make_spec(view: RegionView, entries: Mapping[str, RasterEntry], choice: Choice) -> MapSpec:
     region_id = view.region.region_id
     now = view.refresh.map_id[:16] if view.refresh else ""
@@ -209,7 +225,9 @@ def _make_spec(view: RegionView, entries: Mapping[str, RasterEntry], choice: Cho
             is_dashed=view.region.kind is RegionKind.SIMULATED,
         )
     ]
-    if choice.labels_id:
+    if choice.labels_id and choice.labels_id.startswith("suggested/"):
+        vectors.append(make_places_layer(choice.labels_id.removeprefix("suggested/")))
+    elif choice.labels_id:
         vectors.append(
             VectorLayer(
                 layer_id="labels",

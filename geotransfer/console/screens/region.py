@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from geotransfer.console.evaluation_panel import show_evaluation
+from geotransfer.console.accuracy_panel import show_accuracy
+from geotransfer.console.applicability_panel import show_applicability
 from geotransfer.console.map_panel import show_previews
 from geotransfer.console.rehearsal_panel import show_rehearsal
 from geotransfer.console.state import (
@@ -54,19 +55,21 @@ def show() -> None:
     if view.region.kind is RegionKind.TABLE:
         accuracy, rehearsal, history = st.tabs(["Accuracy", "Rehearsal", "History"])
         with accuracy:
-            show_evaluation(view)
+            show_accuracy(workspace, view)
         with rehearsal:
             show_rehearsal(workspace, view)
         with history:
             _show_history(workspace, region_id)
         return
-    overview, accuracy, scenes, runs, history = st.tabs(
-        ["Map", "Accuracy", "Scenes", "Runs and cost", "History"]
+    overview, accuracy, applicability, scenes, runs, history = st.tabs(
+        ["Map", "Accuracy", "Applicability", "Scenes", "Runs and cost", "History"]
     )
     with overview:
         show_previews(view)
-    with accuracy:
-        show_evaluation(view)
+    with accuracy, explain_errors():
+        show_accuracy(workspace, view)
+    with applicability, explain_errors():
+        show_applicability(workspace, view)
     with scenes, explain_errors():
         _show_scenes(workspace, view)
     with runs, explain_errors():
@@ -137,7 +140,7 @@ def _show_actions(workspace: Workspace, view: RegionView) -> None:
             icon=":material/fact_check:",
             disabled=is_busy,
             width="stretch",
-            help="Judge the map on the region's holdout points.",
+            help="Judge the map by every label it has not seen, and its model by labels held out.",
             on_click=run_guarded,
             args=(lambda: submit_evaluate(workspace, region_id, by=actor),),
             kwargs={"success": "Evaluation queued."},
