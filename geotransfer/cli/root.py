@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from geotransfer import __version__
-from geotransfer.cli import calibrate, cost, regions, rows, serving, training, transfer, work
+from geotransfer.cli import (
+    calibrate,
+    cost,
+    regions,
+    rows,
+    scenes,
+    serving,
+    training,
+    transfer,
+    work,
+)
 from geotransfer.cli.context import EXIT_FAILED, EXIT_INPUT, make_session
 from geotransfer.errors import InputError
 from geotransfer.wiring import explain_missing_library
@@ -51,6 +61,7 @@ def start(
 
 
 regions.register(app)
+scenes.register(app)
 work.register(app)
 cost.register(app)
 calibrate.register(app)
