@@ -52,6 +52,7 @@ SETTINGS = (
     Setting("host", "127.0.0.1", "Address the console listens on."),
     Setting("port", 8501, "Port the console listens on."),
     Setting("reference_data", "", "Folder with reference data; real regions in it are shown too."),
+    Setting("check_pixels", 1, "Compare offsets and shifts of added scenes with pixels; 0: no."),
     Setting("max_upload_mb", 50, "Largest upload in megabytes."),
 )
 """The table."""
@@ -84,6 +85,7 @@ class Settings:
     host: str
     port: int
     reference_data: str
+    check_pixels: int
     max_upload_mb: int
 
     @property
@@ -146,6 +148,7 @@ BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "http_timeout_s": (0.1, 3600, "0.1 to 3600 seconds"),
     "lease_s": (0.1, 86400, "0.1 to 86400 seconds"),
     "port": (1, 65535, "a port from 1 to 65535"),
+    "check_pixels": (0, 1, "1 to check, 0 not to"),
     "max_upload_mb": (1, 1e6, "at least 1 megabyte"),
 }
 """Least and greatest value of each number, and how to say it."""

@@ -14,7 +14,7 @@ from geotransfer.settings import BOUNDS, SETTINGS, Setting, read_settings
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 OTHER = {int: "7", float: "0.75", str: "tcp://elsewhere:1"}
 """A value of each type that is no setting's default; within every bound unless named below."""
-WITHIN_BOUNDS = {"tile_px": "64"}
+WITHIN_BOUNDS = {"tile_px": "64", "check_pixels": "0"}
 
 
 def give_other(setting: Setting) -> str:

@@ -1,4 +1,4 @@
-"""Definition files of legends and sensors: plain parts in, frozen rows out, or one sentence why not.
+"""Definition files of legends and sensors: plain parts in, frozen rows or one sentence out.
 
 Specs have a module of their own, ``core/spec_file.py``.
 """

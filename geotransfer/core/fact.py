@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
+from geotransfer.core.audit import Evidence
 from geotransfer.core.cost import RunCost
 from geotransfer.core.estimate import Estimate, Evaluation
 from geotransfer.core.grid import Grid
@@ -100,6 +101,8 @@ class ScenesAdded(Fact):
     """What was asked of it, as first and last day; empty: every date."""
     max_cloud_percent: float | None = None
     collections: tuple[str, ...] = ()
+    offset: float | None = None
+    """Offset of every band as a person settled it; None: as described."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,10 @@ class RefreshDone(Fact):
     """Pixels whose class is kept by judgement: newer observations than their features know."""
     detector_id: str = ""
     """What judged them; another one begins another audit."""
+    reach_counts: tuple[float, ...] = ()
+    """How far scores moved per unknown observation, remembered: see ``change/reach.py``."""
+    cube_bytes: int = 0
+    """Disk the workspace's pixels already read took afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +200,7 @@ class AuditDone(Fact):
     n_pixels: int
     """Pixels kept by judgement in the blocks drawn."""
     n_stale: int
-    """Of these, pixels whose class changed; they are corrected at once."""
+    """Of these, pixels whose class changed; their blocks are computed when their tile is next."""
     strata: tuple[AuditStratum, ...]
     total_blocks: int
     total_pixels: int
@@ -220,6 +227,7 @@ class AuditDone(Fact):
     n_exact_wrong: int
     """Of these, pixels that differ: a bug. Never counted as judgement."""
     cost: RunCost
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +352,25 @@ class ApplicabilityMapped(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PixelsChecked(Fact):
+    """Scenes were compared with their descriptions and with each other when they came in."""
+
+    kind: ClassVar[str] = "pixels-checked"
+    report_id: str
+    """Blob with every scene's dark ends and shift."""
+    n_scenes: int
+    n_agree: int
+    """Scenes whose pixels agree with the offset described."""
+    n_contradict: int
+    """Scenes left out because their pixels contradict it."""
+    n_unknown: int
+    n_shifted: int
+    """Scenes that lie more than half a pixel off the others."""
+    is_common_visible: bool
+    """Whether an offset error that all scenes share would be seen there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegendAdded(Fact):
     """A legend of the workspace's own; a name keeps its meaning for good."""
 
@@ -410,6 +437,7 @@ FACTS: dict[str, type[Fact]] = {
         LabelsSuggested,
         AccuracyReported,
         ApplicabilityMapped,
+        PixelsChecked,
         LegendAdded,
         SpecAdded,
         SensorAdded,

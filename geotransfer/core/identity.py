@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-
 OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
 """Metadata of a field added later: at its default it is left out, so old content ids stay."""
 

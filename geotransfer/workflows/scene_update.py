@@ -45,6 +45,7 @@ def update_scenes(
                 period=source.period,
                 max_cloud_percent=source.max_cloud_percent,
                 collections=source.collections,
+                offset=source.offset,
             )
         except GeoTransferError as error:
             progress(number, len(sources), f"no new scenes from there: {error}")
@@ -57,7 +58,9 @@ def update_scenes(
         fresh = tuple(
             s for s in survey.scenes if speaker[s.scene_id] == number and not _is_known(s, known)
         )
-        complete, exclusions = sort_out(workspace, region, replace(survey, scenes=fresh))
+        complete, exclusions, report = sort_out(
+            workspace, region, replace(survey, scenes=fresh), offset=source.offset
+        )
         n_fresh += len(complete)
         if not complete:
             exclude_scenes(workspace, region_id, exclusions, actor=actor)
@@ -71,6 +74,8 @@ def update_scenes(
             period=source.period,
             max_cloud_percent=source.max_cloud_percent,
             collections=source.collections,
+            offset=source.offset,
+            report=report,
             actor=actor,
         )
     return n_fresh

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from geotransfer.core.exclusion import Exclusion, ExclusionReason
-from geotransfer.core.fact import ScenesAdded, SensorAdded
+from geotransfer.core.fact import ScenesAdded
 from geotransfer.core.identity import canonical_json
+from geotransfer.core.pixel_check import PixelReport
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
-from geotransfer.core.sensor import Sensor
 from geotransfer.errors import GeoTransferError, SceneInvalid, SceneUnreadable
 from geotransfer.imagery.access import Access, is_remote, make_access, strip_secrets
 from geotransfer.imagery.catalog import (
@@ -25,8 +25,9 @@ from geotransfer.imagery.catalog import (
 from geotransfer.imagery.grids import choose_grid, complete_scene
 from geotransfer.imagery.scene_query import Query, parse_period
 from geotransfer.store.workspace import Workspace
-from geotransfer.workflows.definitions import find_spec
+from geotransfer.workflows.definitions import find_spec, list_own_sensors
 from geotransfer.workflows.exclusions import make_exclusion_fact
+from geotransfer.workflows.pixel_checks import check_pixels, make_check_fact, override_offset
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import list_scene_ids
 
@@ -43,6 +44,7 @@ def add_scenes(
     period: str = "",
     max_cloud_percent: float | None = None,
     collections: Sequence[str] = (),
+    offset: float | None = None,
 ) -> ScenesAdded:
     """Add the scenes of a catalog to a region; a scene of a known id replaces the old one.
 
@@ -55,6 +57,8 @@ def add_scenes(
         folder of GeoTIFFs with its description.
     period
         First and last day, as in ``2021-01/2021-12``; empty: every date.
+    offset
+        Of every band, whatever the description says; pixels are then not asked about it.
 
     Raises
     ------
@@ -69,6 +73,7 @@ def add_scenes(
         period=period,
         max_cloud_percent=max_cloud_percent,
         collections=collections,
+        offset=offset,
     )
     return add_survey(
         workspace,
@@ -78,6 +83,7 @@ def add_scenes(
         period=period,
         max_cloud_percent=max_cloud_percent,
         collections=collections,
+        offset=offset,
         actor=actor,
     )
 
@@ -90,6 +96,7 @@ def survey_region(
     period: str = "",
     max_cloud_percent: float | None = None,
     collections: Sequence[str] = (),
+    offset: float | None = None,
 ) -> Survey:
     """Look through a catalog for a region's scenes; only descriptions are read."""
     start, end = parse_period(period) if period else (None, None)
@@ -100,18 +107,15 @@ def survey_region(
         max_cloud_percent=max_cloud_percent,
         collections=tuple(collections),
     )
-    return survey_catalog(
+    survey = survey_catalog(
         location,
         query=query,
         sensors=list_own_sensors(workspace),
         access=make_access(workspace.settings),
     )
-
-
-def list_own_sensors(workspace: Workspace) -> tuple[Sensor, ...]:
-    """Return the workspace's own sensors, the newest row of each name."""
-    rows = [recorded.fact.sensor for recorded in workspace.ledger.read(SensorAdded)]
-    return tuple({sensor.name: sensor for sensor in rows}.values())
+    if offset is None:
+        return survey
+    return replace(survey, scenes=tuple(override_offset(survey.scenes, offset)))
 
 
 def add_survey(
@@ -123,10 +127,11 @@ def add_survey(
     period: str = "",
     max_cloud_percent: float | None = None,
     collections: Sequence[str] = (),
+    offset: float | None = None,
     actor: str,
 ) -> ScenesAdded:
     """Add what a survey of a catalog found, as ``add_scenes`` does."""
-    complete, exclusions = sort_out(workspace, region, survey)
+    complete, exclusions, report = sort_out(workspace, region, survey, offset=offset)
     if not complete:
         raise _explain_nothing(region, location, exclusions, survey.passed_over)
     return record_scenes(
@@ -139,18 +144,28 @@ def add_survey(
         period=period,
         max_cloud_percent=max_cloud_percent,
         collections=collections,
+        offset=offset,
+        report=report,
         actor=actor,
     )
 
 
 def sort_out(
-    workspace: Workspace, region: Region, survey: Survey
-) -> tuple[list[Scene], list[Exclusion]]:
-    """Part what a survey found into scenes that can be used, and the others with the reason."""
+    workspace: Workspace, region: Region, survey: Survey, *, offset: float | None = None
+) -> tuple[list[Scene], list[Exclusion], PixelReport | None]:
+    """Part what a survey found into scenes that can be used, and the others with the reason.
+
+    The third is what the pixels of the first said about their descriptions.
+    """
     spec = find_spec(workspace, region.spec_name)
     usable, unusable = exclude_unusable(survey.scenes, spec.bands, spec_name=spec.name)
     complete, unopened = complete_scenes(usable, make_access(workspace.settings))
-    return complete, [*survey.exclusions, *unusable, *unopened]
+    checked = check_pixels(
+        workspace, region, complete, make_access(workspace.settings),
+        is_offset_settled=offset is not None,
+    )  # fmt: skip
+    exclusions = [*survey.exclusions, *unusable, *unopened, *checked.exclusions]
+    return list(checked.scenes), exclusions, checked.report
 
 
 def complete_scenes(scenes: Sequence[Scene], access: Access) -> tuple[list[Scene], list[Exclusion]]:
@@ -205,6 +220,8 @@ def record_scenes(
     period: str = "",
     max_cloud_percent: float | None = None,
     collections: Sequence[str] = (),
+    offset: float | None = None,
+    report: PixelReport | None = None,
     actor: str,
 ) -> ScenesAdded:
     """Append the fact that scenes came in; the grid is chosen once and stays."""
@@ -221,9 +238,12 @@ def record_scenes(
         period=period,
         max_cloud_percent=max_cloud_percent,
         collections=tuple(collections),
+        offset=offset,
     )
     left_out = make_exclusion_fact(workspace, region.region_id, exclusions, passed_over=passed_over)
-    workspace.ledger.append(*([left_out] if left_out else []), fact, actor=actor)
+    checked = make_check_fact(workspace, region.region_id, report)
+    told = [extra for extra in (left_out, checked) if extra is not None]
+    workspace.ledger.append(*told, fact, actor=actor)
     return fact
 
 
