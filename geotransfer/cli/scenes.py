@@ -111,8 +111,15 @@ def add_scenes(
     period: Period = "",
     max_cloud: MaxCloud = None,
     collection: Collections = None,
+    offset: Annotated[
+        float | None,
+        typer.Option(
+            help="Offset of every band in reflectance, whatever the description says: 0 or -0.1."
+        ),
+    ] = None,
 ) -> None:
     """Point a region at the scenes of a catalog, or at what a search found."""
+    from geotransfer.workflows.check_list import describe_checks
     from geotransfer.workflows.find_scenes import add_found_scenes, load_found
     from geotransfer.workflows.scenes import add_scenes as add_to_region
 
@@ -132,13 +139,15 @@ def add_scenes(
             period=period,
             max_cloud_percent=max_cloud,
             collections=collection or (),
+            offset=offset,
             actor="cli",
         )
     told = (
         f"added {fact.n_scenes} scenes ({fact.n_replaced} replaced) to {region};"
         f" next: geotransfer refresh {region}"
     )
-    session.output.show(fact, [*_list_left_out(context, region), told])
+    notices = describe_checks(workspace, region)
+    session.output.show(fact, [*_list_left_out(context, region), *notices, told])
 
 
 def _list_left_out(context: typer.Context, region: str) -> list[str]:
