@@ -5,9 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from geotransfer.console.state import find_actor, run_guarded
+from geotransfer.console.map.component import show_map
+from geotransfer.console.map.spec import MapSpec, Mark, VectorLayer, View
+from geotransfer.console.map_panel import make_class_legend
+from geotransfer.console.previews import REJECTED_COLOR, keep_preview, make_preview
+from geotransfer.console.state import PREFIX, find_actor, run_guarded
 from geotransfer.core.fact import LabelsAdded
-from geotransfer.core.legend import Legend
+from geotransfer.core.legend import Legend, LegendClass
 from geotransfer.errors import GeoTransferError
 from geotransfer.labels.checking import CheckedLabels
 from geotransfer.labels.columns import ColumnChoice
@@ -102,7 +106,7 @@ def _pick_layer(preview: LabelPreview) -> str | None:
 def _pick_columns(preview: LabelPreview) -> ColumnChoice:
     """Show the guesses, and let each be changed."""
     guessed = {guess.role: guess.column for guess in preview.guesses}
-    with st.expander("Columns and first rows", expanded=False):
+    with st.expander("Columns and first rows", expanded=bool(preview.personal)):
         st.dataframe(
             pd.DataFrame(preview.first_rows, columns=list(preview.columns)), hide_index=True
         )
@@ -116,16 +120,29 @@ def _pick_columns(preview: LabelPreview) -> ColumnChoice:
                 f"{title} column", options, key=f"column-{role}", help=f"Guess: {guessed.get(role)}"
             )
             picked[role] = None if choice == "(guess)" else choice
-        keep = st.multiselect(
-            "Columns that look like personal data are dropped; keep on purpose:",
-            [column.name for column in preview.personal],
-        )
+        keep = _pick_personal(preview)
     return ColumnChoice(
         longitude=picked.get("longitude"),
         latitude=picked.get("latitude"),
         class_name=picked.get("class_name"),
         date=picked.get("date"),
         keep=tuple(keep),
+    )
+
+
+def _pick_personal(preview: LabelPreview) -> list[str]:
+    """Say which columns look like personal data; each is dropped unless kept on purpose."""
+    if not preview.personal:
+        st.caption("No column looks like personal data.")
+        return []
+    named = ", ".join(f"`{column.name}` ({column.kind})" for column in preview.personal)
+    st.warning(
+        f"Looks like personal data and will be dropped: {named}.", icon=":material/shield_person:"
+    )
+    return st.multiselect(
+        "Keep on purpose",
+        [column.name for column in preview.personal],
+        help="Keep a column only where you may; it then stays in downloads of this upload's rows.",
     )
 
 
@@ -162,21 +179,54 @@ def show_checked(checked: CheckedLabels, legend: Legend, *, key: str) -> None:
         )
         if any("swapped" in r.kind for r in checked.rejected):
             right.checkbox("Exchange longitude and latitude where swapped", key="fix-swapped")
-    if good:
-        positions = checked.good.positions
-        if checked.good.has_places:
-            with st.expander("Where the good labels are", expanded=False):
-                st.dataframe(
-                    pd.DataFrame(
-                        {
-                            "lon": positions[:, 0],
-                            "lat": positions[:, 1],
-                            "class": checked.class_names,
-                        }
-                    ),
-                    hide_index=True,
-                    height=220,
-                )
+    if checked.table.has_places:
+        _show_places(checked, key)
+
+
+@st.fragment
+def _show_places(checked: CheckedLabels, key: str) -> None:
+    """Show every label that has a place, good or not; many are gathered into circles."""
+    document, bounds = make_preview(checked)
+    if bounds is None:
+        return
+    name = keep_preview(document)
+    region_id = str(st.session_state.get("region_id") or "")
+    outline = VectorLayer(
+        layer_id="outline",
+        name="Outline",
+        url=f"{PREFIX}/vector/outline/{region_id}.geojson",
+        mark=Mark.LINE,
+    )
+    points = VectorLayer(
+        layer_id="uploaded",
+        name="Uploaded labels",
+        url=f"{PREFIX}/vector/preview/{name}.geojson",
+        mark=Mark.CIRCLE,
+        color_property="color",
+        text_property="text",
+        size_px=5,
+        is_clustered=True,
+    )
+    show_map(
+        MapSpec(
+            description=f"Map of {len(checked.good)} good and {len(checked.rejected)} rejected"
+            " labels; the table of rejected rows gives the reasons.",
+            view=View(bounds=bounds),
+            focus=name,
+            vectors=(outline, points) if region_id else (points,),
+            height_px=340,
+            base_url=PREFIX,
+        ),
+        key=f"places-{key}",
+    )
+    kinds = [*checked.legend.classes]
+    if checked.rejected:
+        kinds.append(LegendClass(code=254, name="rejected", color=REJECTED_COLOR))
+    st.html(make_class_legend({}, Legend(name="uploaded labels", classes=tuple(kinds))))
+    st.caption(
+        "Circles with a number stand for several labels; zoom in, or point at one for its row. The"
+        " map is made from the upload, and is gone with it: nothing is stored before you keep it."
+    )
 
 
 def _show_mapping(checked: CheckedLabels, legend: Legend, key: str) -> None:
