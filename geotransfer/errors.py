@@ -150,6 +150,10 @@ class JobCancelled(JobError):
     """Somebody pressed cancel."""
 
 
+class WorkerLost(JobError):
+    """Worker processes were killed again and again."""
+
+
 class JobLost(JobError):
     """The lease ran out and another worker has taken the job over."""
 

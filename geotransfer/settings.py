@@ -30,6 +30,7 @@ SETTINGS = (
     Setting("blobs_url", "", "fsspec URL for blobs; empty: a folder of the workspace."),
     Setting("scheduler", "threads", "Dask scheduler: threads, processes or tcp://host:port."),
     Setting("n_threads", 0, "Threads for computing; 0: one for each processor."),
+    Setting("memory_gb", 0.0, "Memory a run may use, in GB; 0: half of the machine's."),
     Setting("tile_px", 256, "Side of a tile in pixels, for grids made from now on."),
     Setting("min_valid", 3, "Valid observations a pixel needs in each period to count in reach."),
     Setting("accuracy_target", 0.80, "Accuracy the map must hold where it counts as reach."),
@@ -67,6 +68,7 @@ class Settings:
     blobs_url: str
     scheduler: str
     n_threads: int
+    memory_gb: float
     tile_px: int
     min_valid: int
     accuracy_target: float
@@ -134,6 +136,7 @@ def read_settings(
 
 BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "n_threads": (0, 4096, "0 for one a processor, or a number of threads"),
+    "memory_gb": (0, 1e6, "0 for half of the machine's memory, or gigabytes"),
     "tile_px": (32, 65536, "at least 32 pixels"),
     "min_valid": (1, 1000, "at least 1 observation"),
     "accuracy_target": (0.5, 0.999, "a share from 0.5 to below 1"),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import rasterio
 from affine import Affine
+from rasterio.env import set_gdal_config
 
 from geotransfer.imagery.access import (
     find_access,
@@ -154,3 +155,8 @@ def _open_file(href: str, state: tuple[int, ...]) -> OpenRaster:
         opened_s=time.monotonic(),
         run_id=access.run_id,
     )
+
+
+def limit_cache(cache_bytes: int) -> None:
+    """Let GDAL keep this many bytes of decoded blocks, of all files and threads together."""
+    set_gdal_config("GDAL_CACHEMAX", cache_bytes)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from geotransfer.core.grid import cut_tiles
 from geotransfer.core.region import Region
 from geotransfer.imagery.grids import find_footprints, touch_tile
-from geotransfer.imagery.scheduler import run_tasks
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.refresh import make_tile_keys, select_scenes
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.tile import TileTask, measure_tile
+from geotransfer.workflows.tile_runs import run_tiles
 
 
 def measure_tiles(
@@ -57,12 +57,7 @@ def measure_tiles(
         )
         for tile in tiles
     ]
-    results = run_tasks(
-        measure_tile,
-        tasks,
-        scheduler=workspace.settings.scheduler,
-        n_workers=workspace.settings.thread_count,
-    )
+    results = run_tiles(measure_tile, tasks, workspace.settings)
     for done, _ in enumerate(results, start=1):
         progress(done, len(tasks), f"measured {done} of {len(tasks)} tiles")
     return {tile_id: found.feature_key for tile_id, found in keys.items()}
