@@ -6,14 +6,48 @@ from geotransfer.core.job import Command, Job
 from geotransfer.store.workspace import Workspace
 
 
-def submit_refresh(workspace: Workspace, region_id: str, *, by: str) -> Job:
-    """Queue a refresh of a region's map."""
-    return workspace.jobs.submit(Command(verb="refresh", region_id=region_id, arguments={}), by=by)
+def submit_refresh(
+    workspace: Workspace, region_id: str, *, leave_out_unreadable: bool = False, by: str
+) -> Job:
+    """Queue a refresh of a region's map; unreadable scenes stop it, or are left out and listed."""
+    arguments = {"leave_out_unreadable": True} if leave_out_unreadable else {}
+    return workspace.jobs.submit(
+        Command(verb="refresh", region_id=region_id, arguments=arguments), by=by
+    )
 
 
 def submit_audit(workspace: Workspace, region_id: str, *, by: str) -> Job:
     """Queue an audit: compute a random sample of what was kept by judgement."""
     return workspace.jobs.submit(Command(verb="audit", region_id=region_id, arguments={}), by=by)
+
+
+def submit_find_scenes(
+    workspace: Workspace,
+    region_id: str,
+    location: str,
+    *,
+    period: str = "",
+    max_cloud_percent: float | None = None,
+    collections: str = "",
+    by: str,
+) -> Job:
+    """Queue a search of a catalog: scenes, gigabytes and cost, before anything is read."""
+    arguments = {
+        "location": location,
+        "period": period,
+        "max_cloud_percent": max_cloud_percent,
+        "collections": collections,
+    }
+    return workspace.jobs.submit(
+        Command(verb="find-scenes", region_id=region_id, arguments=arguments), by=by
+    )
+
+
+def submit_add_found(workspace: Workspace, region_id: str, found_id: str, *, by: str) -> Job:
+    """Queue the adding of what a search found, and the map after it."""
+    return workspace.jobs.submit(
+        Command(verb="add-scenes", region_id=region_id, arguments={"found_id": found_id}), by=by
+    )
 
 
 def submit_add_scenes(workspace: Workspace, region_id: str, location: str, *, by: str) -> Job:
