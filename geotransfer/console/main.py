@@ -44,19 +44,25 @@ PAGES = {
 }
 GROUPS = {
     "Map": ("regions", "region", "explore", "new_region"),
-    "Improve": (
-        "calibrate",
-        "label_next",
-    ),
+    "Improve": ("calibrate", "label_next"),
     "Operate": ("scenes", "jobs", "cost"),
 }
 
-# The default leaves a hand's breadth of nothing above every title.
-st.html("<style>.stMainBlockContainer{padding:2.4rem 2.6rem 3rem}</style>")
+# The default leaves a hand's breadth of nothing above every title, and captions too pale to read.
+st.html(
+    "<style>.stMainBlockContainer{padding:2.4rem 2.6rem 3rem}"
+    "[data-testid=stCaptionContainer]{color:inherit;opacity:.82}"
+    "[data-testid=stSidebar] .stVerticalBlock{gap:.35rem}</style>"
+)
 # Pages link to each other by name.
 st.session_state["pages"] = PAGES
+# Links of our own: the groups of the framework's navigation are not a list to a screen reader.
+page = st.navigation(list(PAGES.values()), position="hidden")
 with st.sidebar:
+    for group, names in GROUPS.items():
+        st.caption(group)
+        for name in names:
+            st.page_link(PAGES[name], width="stretch")
     st.text_input("Your name, for the history", key="actor", placeholder="analyst")
-page = st.navigation({g: [PAGES[n] for n in names] for g, names in GROUPS.items()})
 with explain_errors():
     page.run()

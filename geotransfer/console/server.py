@@ -53,7 +53,10 @@ def make_config(settings: Settings) -> dict[str, object]:
         "theme.light.linkColor": "#0b6e6e",
         "theme.light.headingFontSizes": HEADING_SIZES,
         "theme.dark.headingFontSizes": HEADING_SIZES,
-        "theme.dark.primaryColor": "#4fb8ae",
+        # White on it, on a button, is legible too.
+        "theme.dark.primaryColor": "#1f7f78",
+        "theme.dark.codeTextColor": "#8fe3b0",
+        "theme.light.codeTextColor": "#0b6e3a",
         "theme.dark.linkColor": "#7fd3ca",
         "logger.level": "warning",
     }
