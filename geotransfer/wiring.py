@@ -175,6 +175,19 @@ def _run_map_applicability(
     )
 
 
+def _run_zones(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
+    from geotransfer.workflows.zones import summarize_region
+
+    return summarize_region(
+        workspace,
+        str(command.region_id),
+        workspace.blobs.get(str(command.arguments["polygons_id"])),
+        str(command.arguments["file_name"]),
+        actor=actor,
+        progress=progress,
+    )
+
+
 VERBS: Mapping[str, Verb] = {
     "prepare": _run_prepare,
     "demo": _run_demo,
@@ -186,6 +199,7 @@ VERBS: Mapping[str, Verb] = {
     "fine-tune": _run_fine_tune,
     "rehearse": _run_rehearse,
     "assess": _run_assess,
+    "zones": _run_zones,
     "budget": _run_budget,
     "suggest-labels": _run_suggest,
     "map-applicability": _run_map_applicability,

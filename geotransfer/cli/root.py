@@ -18,6 +18,7 @@ from geotransfer.cli import (
     training,
     transfer,
     work,
+    zones,
 )
 from geotransfer.cli.context import EXIT_FAILED, EXIT_INPUT, make_session
 from geotransfer.errors import InputError
@@ -68,6 +69,7 @@ calibrate.register(app)
 transfer.register(app)
 training.register(app)
 rows.register(app)
+zones.register(app)
 serving.register(app)
 
 

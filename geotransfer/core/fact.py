@@ -164,6 +164,8 @@ class RefreshDone(Fact):
     """How far scores moved per unknown observation, remembered: see ``change/reach.py``."""
     cube_bytes: int = 0
     """Disk the workspace's pixels already read took afterwards."""
+    seq: int = 0
+    """Place in the ledger when it was planned: facts behind it were not yet known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +373,22 @@ class PixelsChecked(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZonesSummarized(Fact):
+    """A map was summarised by somebody's polygons."""
+
+    kind: ClassVar[str] = "zones-summarized"
+    map_id: str
+    file_name: str
+    n_zones: int
+    polygons_id: str
+    """Blob of the polygons as uploaded; it can be erased, the id stays."""
+    csv_id: str
+    """Blob of the table."""
+    gpkg_id: str
+    """Blob of the polygons with the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegendAdded(Fact):
     """A legend of the workspace's own; a name keeps its meaning for good."""
 
@@ -438,6 +456,7 @@ FACTS: dict[str, type[Fact]] = {
         AccuracyReported,
         ApplicabilityMapped,
         PixelsChecked,
+        ZonesSummarized,
         LegendAdded,
         SpecAdded,
         SensorAdded,

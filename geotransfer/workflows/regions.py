@@ -58,7 +58,7 @@ def parse_outline(data: bytes, file_name: str) -> str:
         raise OutlineInvalid(
             f"{file_name}: larger than {MAX_OUTLINE_BYTES >> 20} MB; simplify the outline first."
         )
-    frame = _read_frame(data, file_name)
+    frame = read_frame(data, file_name)
     if frame.crs is None:
         raise OutlineInvalid(
             f"{file_name}: the outline has no CRS; assign one (a Shapefile needs its .prj)."
@@ -67,7 +67,14 @@ def parse_outline(data: bytes, file_name: str) -> str:
     return check_outline([g for g in frame.geometry if g is not None], where=file_name)
 
 
-def _read_frame(data: bytes, file_name: str) -> gpd.GeoDataFrame:
+def read_frame(data: bytes, file_name: str) -> gpd.GeoDataFrame:
+    """Read uploaded vectors, format told by content.
+
+    Raises
+    ------
+    OutlineInvalid
+        The file is neither GeoJSON nor a GeoPackage nor a zipped Shapefile.
+    """
     suffix = _find_format(data)
     try:
         if suffix is None:

@@ -125,3 +125,13 @@ def submit_map_applicability(
         ),
         by=by,
     )
+
+
+def submit_zones(
+    workspace: Workspace, region_id: str, data: bytes, file_name: str, *, by: str
+) -> Job:
+    """Queue a summary of a region's map by uploaded polygons."""
+    arguments = {"polygons_id": workspace.blobs.put(data), "file_name": file_name}
+    return workspace.jobs.submit(
+        Command(verb="zones", region_id=region_id, arguments=arguments), by=by
+    )

@@ -7,6 +7,7 @@ import streamlit as st
 
 from geotransfer.console.accuracy_panel import show_accuracy
 from geotransfer.console.applicability_panel import show_applicability
+from geotransfer.console.layers_panel import show_layers
 from geotransfer.console.map_panel import show_previews
 from geotransfer.console.rehearsal_panel import show_rehearsal
 from geotransfer.console.state import (
@@ -19,8 +20,10 @@ from geotransfer.console.state import (
     show_notice,
 )
 from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.console.zones_panel import show_zones
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.check_list import describe_checks
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.submit import submit_demo, submit_evaluate, submit_refresh
 from geotransfer.workflows.views import (
@@ -61,11 +64,16 @@ def show() -> None:
         with history:
             _show_history(workspace, region_id)
         return
-    overview, accuracy, applicability, scenes, runs, history = st.tabs(
-        ["Map", "Accuracy", "Applicability", "Scenes", "Runs and cost", "History"]
+    overview, accuracy, applicability, zones, scenes, runs, history = st.tabs(
+        ["Map", "Accuracy", "Applicability", "Zones", "Scenes", "Runs and cost", "History"]
     )
     with overview:
         show_previews(view)
+    with zones:
+        if view.refresh is None:
+            st.info(f"No map to summarise yet. {view.needs}")
+        else:
+            show_zones(workspace, view, is_busy=bool(list_running(workspace, region_id)))
     with accuracy, explain_errors():
         show_accuracy(workspace, view)
     with applicability, explain_errors():
@@ -203,6 +211,9 @@ def _show_scenes(workspace: Workspace, view: RegionView) -> None:
         st.warning(
             f"{masks.count(False)} scenes have no cloud mask: clouds in them count as ground."
         )
+    for told in describe_checks(workspace, view.region.region_id):
+        st.warning(told)
+    show_layers(workspace, view)
     st.dataframe(
         pd.DataFrame(
             {
