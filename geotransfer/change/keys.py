@@ -148,7 +148,7 @@ def make_keys(
     return TileKeys(
         inputs=content_id(sorted(fingerprints)),
         mask=content_id(list(mask_rules)),
-        spec=content_id([spec.periods, spec.measured]),
+        spec=content_id([spec.periods, spec.measured, *filter(None, [spec.gap_filling])]),
         area=content_id([grid, tile, region.outline]),
         processing=content_id([COMPOSITE_VERSION, dict(libraries)]),
         model=content_id([model_id, spec.derived]),

@@ -24,13 +24,14 @@ from geotransfer.console.suggested_places import make_places_document
 from geotransfer.core.change_legend import make_change_legend
 from geotransfer.core.fact import LabelsAdded, RefreshDone, RegionAdded
 from geotransfer.core.legend import APPLICABILITY, CROPLAND, Legend
+from geotransfer.core.region import Region
 from geotransfer.errors import GeoTransferError
 from geotransfer.settings import Settings
 from geotransfer.store.shipped import FOLDER as SHIPPED
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
-from geotransfer.workflows.definitions import find_legend
+from geotransfer.workflows.definitions import find_legend, find_spec
 from geotransfer.workflows.transfer_views import read_suggestion
 
 MAP_ID_LENGTH = 16
@@ -71,6 +72,8 @@ MEASURES = {
 """Layers on request of where a map applies."""
 NEAR_CLASS = "near-"
 """With ``applicability-classes`` each class has a layer of its own, named by its code."""
+FILLED = "filled"
+"""Second band of the observations, where the region's spec fills gaps."""
 ONE_CLASS = "probability-"
 """With more than two classes each has a layer of its own, named by its code: one band of the
 map's probability raster."""
@@ -115,6 +118,8 @@ class WorkspaceCatalog:
         folder = workspace.locate_maps(region_id) / maps[-1].map_id[:MAP_ID_LENGTH]
         attribution = added.region.attribution
         legend = find_legend(workspace, added.region.legend_name)
+        if layer == FILLED:
+            return _style_filled(workspace, folder / "observations.tif", added.region)
         if layer.startswith(ONE_CLASS):
             return _style_probability(folder / "probability.tif", layer, attribution, legend)
         if layer.startswith(NEAR_CLASS):
@@ -187,6 +192,8 @@ class WorkspaceCatalog:
         if first.legend is not None and "applicability-classes" in names:
             place = names.index("applicability-classes")
             names[place : place + 1] = [f"{NEAR_CLASS}{code}" for code in first.legend.codes]
+        if "observations" in names:
+            names.insert(names.index("observations") + 1, FILLED)
         found = {name: self.find_raster(region_id, name, version) for name in names}
         return {name: entry for name, entry in found.items() if entry is not None}
 
@@ -274,4 +281,21 @@ def _style_probability(
         value_range=(PROBABILITY.low, PROBABILITY.high),
         unit=PROBABILITY.unit,
         attribution=attribution,
+    )
+
+
+def _style_filled(workspace: Workspace, path: Path, region: Region) -> RasterEntry | None:
+    """Return how many periods of each pixel were filled in; None where the spec fills none."""
+    spec = find_spec(workspace, region.spec_name)
+    if not spec.gap_filling or not path.exists():
+        return None
+    return RasterEntry(
+        path=path,
+        name="Periods filled in",
+        kind=RasterKind.COUNT,
+        bands=(2,),
+        colors=OBSERVATIONS.ramp.sample(64),
+        value_range=(0.0, float(len(spec.periods) // 2)),
+        unit="periods",
+        attribution=region.attribution,
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.features import evaluate_column
+from geotransfer.imagery.gaps import fill_gaps
 from geotransfer.imagery.geomedian import compute_geomedian
 from geotransfer.imagery.scene_windows import DN_SCALE
 from geotransfer.imagery.stack import Stack
@@ -64,6 +65,7 @@ def compose_measured(
         counts[number] = valid.sum(axis=0)
         for name, layer in _summarize_period(dn, valid, spec, period.name, n_threads).items():
             values[position[name]] = layer
+    fill_gaps(values, counts, spec)
     row_of_static = 0
     for column in spec.measured:
         if column.statistic == "static" and static is not None:

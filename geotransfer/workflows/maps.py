@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -79,14 +79,24 @@ def write_map(
     store = workspace.locate_tiles(region.region_id)
 
     spec = find_spec(workspace, region.spec_name)
+
+    def locate_tile(tile: Tile) -> Path:
+        return store / f"{by_id[tile.tile_id]['map_key']}.map.tif"
+
+    def locate_features(tile: Tile) -> Path:
+        return store / f"{by_id[tile.tile_id]['feature_key']}.features.tif"
+
     rasters = [
-        *_list_map_rasters(
-            legend, lambda tile: store / f"{by_id[tile.tile_id]['map_key']}.map.tif"
-        ),
-        *_list_colour_rasters(
-            spec, lambda tile: store / f"{by_id[tile.tile_id]['feature_key']}.features.tif"
-        ),
+        *_list_map_rasters(legend, locate_tile),
+        *_list_colour_rasters(spec, locate_features),
     ]
+    if spec.gap_filling:
+        rasters = [
+            _add_filled(raster, spec, locate_tile, locate_features)
+            if raster.name == "observations"
+            else raster
+            for raster in rasters
+        ]
 
     def write(raster: _Raster) -> None:
         path = folder / f"{raster.name}.tif"
@@ -132,6 +142,25 @@ def _list_map_rasters(legend: Legend, locate: Callable[[Tile], Path]) -> list[_R
             dtype="uint16", layers=["valid observations"], nodata=PROBABILITY_NODATA,
         ),
     ]  # fmt: skip
+
+
+def _add_filled(
+    raster: _Raster,
+    spec: FeatureSpec,
+    locate_tile: Callable[[Tile], Path],
+    locate_features: Callable[[Tile], Path],
+) -> _Raster:
+    """Give the observations a second band: periods filled in between others, of mapped pixels."""
+    n_measured = len(spec.measured)
+
+    def read(tile: Tile) -> Array:
+        counts = read_tile(locate_features(tile), range(n_measured, n_measured + len(spec.periods)))
+        codes = read_tile(locate_tile(tile), (0,))[0]
+        n_unseen = (counts == 0).sum(axis=0).astype(np.uint16)
+        filled = np.where(codes == NODATA_CLASS, PROBABILITY_NODATA, n_unseen).astype(np.uint16)
+        return np.concatenate([raster.read(tile), filled[None]])
+
+    return replace(raster, read=read, layers=[*raster.layers, "periods filled in"])
 
 
 def _list_colour_rasters(spec: FeatureSpec, locate: Callable[[Tile], Path]) -> list[_Raster]:
