@@ -56,8 +56,9 @@ def _show_side_by_side(report: AccuracyReport) -> None:
             title="balanced accuracy, 95 % interval",
             alternative=f"Balanced accuracy with its interval: {told}. The table says the same.",
         )
-    st.dataframe(
+    st.table(
         pd.DataFrame([_make_row(figure) for figure in report.figures]),
+        border="horizontal",
         hide_index=True,
         alt="Accuracies side by side, each named, with intervals",
     )
@@ -74,8 +75,8 @@ def _make_row(figure: NamedEvaluation) -> dict[str, str]:
     return {
         "kind": ESTIMANDS.get(e.estimand, e.estimand).split(":")[0],
         "what was judged": figure.name,
-        "balanced": str(e.balanced),
-        "overall": str(e.overall),
+        "balanced accuracy": str(e.balanced),
+        "overall accuracy": str(e.overall),
         "AUC": "–" if e.auc is None else str(e.auc),
         "labels": str(e.matrix.n),
         "kept apart": "–" if e.separation_km is None else f"{e.separation_km:.2g} km",
@@ -97,7 +98,7 @@ def _show_distances(report: AccuracyReport) -> None:
             alternative=f"Overall accuracy by distance to the nearest label: {told}.",
         )
     with right:
-        st.dataframe(
+        st.table(
             pd.DataFrame(
                 {
                     "distance (km)": [f"{start:g}–{stop:g}" for start, stop, _ in rows],
@@ -105,6 +106,7 @@ def _show_distances(report: AccuracyReport) -> None:
                     "labels": [e.n for _, _, e in rows],
                 }
             ),
+            border="horizontal",
             hide_index=True,
             alt="Overall accuracy by distance",
         )
@@ -128,10 +130,17 @@ def _show_area(area: AreaReport) -> None:
         f"Overall accuracy of the area **{area.overall}**{error} · balanced {area.balanced} ·"
         f" {ESTIMATORS[area.estimator]}"
     )
-    st.dataframe(
+    st.table(
         pd.DataFrame([_make_area_row(c) for c in area.classes]),
+        border="horizontal",
         hide_index=True,
-        alt="Area of each class with its interval, mapped area, and accuracies",
+        alt="Area of each class: mapped, and estimated with its interval",
+    )
+    st.table(
+        pd.DataFrame([_make_class_row(c) for c in area.classes]),
+        border="horizontal",
+        hide_index=True,
+        alt="Area-weighted user's and producer's accuracy and F1 of each class",
     )
     st.caption(
         "Mapped area is a count of pixels and inherits the map's errors; the estimates correct it"
@@ -147,6 +156,12 @@ def _make_area_row(c: ClassArea) -> dict[str, str]:
         "estimated km²": _show_km2(c.area_km2),
         "standard error": "–" if c.area_error_km2 is None else f"{c.area_error_km2:,.2f}",
         "with the whole map (PPI++)": "–" if c.powered_km2 is None else _show_km2(c.powered_km2),
+    }
+
+
+def _make_class_row(c: ClassArea) -> dict[str, str]:
+    return {
+        "class": c.name,
         "user's accuracy": _show_share(c.users),
         "producer's accuracy": _show_share(c.producers),
         "F1": _show_share(c.f1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
@@ -35,12 +35,12 @@ What a layer really took is shown once it is made."""
 MEANINGS = {
     "applicability": "Inside: some training sample is nearer than the threshold. It says that the"
     " model has seen such places, not that it is right there.",
+    "expected-accuracy": "What a pixel this unlike the training samples was worth elsewhere, or on"
+    " your own labels. Not what this pixel is worth.",
     "dissimilarity": "Distance to the nearest training sample, in features weighted by importance,"
     " over the mean distance between samples.",
     "density": "How many training samples lie within the threshold: one may be chance, fifty are"
     " experience.",
-    "expected-accuracy": "What a pixel this unlike the training samples was worth elsewhere, or on"
-    " your own labels. Not what this pixel is worth.",
 }
 
 
@@ -88,7 +88,7 @@ def _show_figures(report: ApplicabilityReport) -> None:
     samples.metric("Training samples", f"{report.n_samples:,}")
     samples.caption(report.source)
     if report.classes:
-        st.dataframe(
+        st.table(
             pd.DataFrame(
                 [
                     {
@@ -100,6 +100,7 @@ def _show_figures(report: ApplicabilityReport) -> None:
                     for c in report.classes
                 ]
             ),
+            border="horizontal",
             hide_index=True,
             alt="Share of the map near training samples of each class",
         )
@@ -108,21 +109,28 @@ def _show_figures(report: ApplicabilityReport) -> None:
 def _show_pictures(view: RegionView, report: ApplicabilityReport) -> None:
     region_id, version = view.region.region_id, report.map_id[:16]
     found = find_catalog().list_rasters(region_id, version)
-    shown = {
-        name: entry for name, entry in found.items() if name in MEANINGS or name.startswith("near-")
-    }
-    if not shown:
+    names = [name for name in MEANINGS if name in found]
+    if not names:
         st.warning("The rasters of this map are gone; make them again below.")
         return
-    names = list(shown)
+    _show_grid(region_id, names, version, found)
+    by_class = [name for name in found if name.startswith("near-")]
+    if by_class:
+        with st.expander("Each class by itself: where are training samples of it near enough?"):
+            _show_grid(region_id, by_class, version, found)
+    st.caption(
+        "At full resolution, with the nearest training samples of a pixel you click: *Explore*."
+    )
+
+
+def _show_grid(
+    region_id: str, names: Sequence[str], version: str, found: Mapping[str, RasterEntry]
+) -> None:
     for start in range(0, len(names), 2):
         columns = st.columns(2, gap="medium")
         for column, name in zip(columns, names[start : start + 2], strict=False):
             with column:
-                _show_picture(region_id, name, version, shown)
-    st.caption(
-        "At full resolution, with the nearest training samples of a pixel you click: *Explore*."
-    )
+                _show_picture(region_id, name, version, found)
 
 
 def _show_picture(
@@ -173,7 +181,7 @@ def _show_curve(curve: AccuracyCurve, threshold: float) -> None:
 def _show_requests(workspace: Workspace, view: RegionView, report: ApplicabilityReport) -> None:
     made = {layer.name: layer for layer in report.layers}
     st.markdown("**Layers on request**")
-    st.dataframe(
+    st.table(
         pd.DataFrame(
             [
                 {
@@ -184,6 +192,7 @@ def _show_requests(workspace: Workspace, view: RegionView, report: Applicability
                 for layer in report.layers
             ]
         ),
+        border="horizontal",
         hide_index=True,
         alt="What each layer took to compute",
     )

@@ -68,13 +68,14 @@ def _show_expected(found: dict[str, Any], column: DeltaGenerator) -> None:
 def _show_more(found: dict[str, Any]) -> None:
     """Show the nearest source regions, and whether neighbours share class or region."""
     left, right = st.columns([2, 3], gap="medium")
-    left.dataframe(
+    left.table(
         pd.DataFrame(
             {
                 "source region": [r["region_id"] for r in found["nearest"]],
                 "median dissimilarity": [f"{r['median_di']:.2f}" for r in found["nearest"]],
             }
         ),
+        border="horizontal",
         hide_index=True,
         alt="Nearest source regions",
     )

@@ -9,7 +9,7 @@ import streamlit as st
 from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.console.strategy_panel import name_strategy
 from geotransfer.console.waiting import list_running
-from geotransfer.core.budget import BudgetCurve, BudgetReport, answer_budget, list_steps
+from geotransfer.core.budget import BudgetCurve, BudgetReport, BudgetStep, answer_budget, list_steps
 from geotransfer.core.fact import LabelsAdded
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.submit import submit_budget
@@ -70,24 +70,27 @@ def show_answer(workspace: Workspace, report: BudgetReport, *, key: str) -> None
     steps = list_steps(report, price)
     if len(steps) < 2:
         return
-    rows = [
-        {
-            "labels": step.n_labels,
-            "more": f"+{step.more}" if step.more else "",
-            "gain over global (AUC)": f"{step.gain.value:+.3f}"
-            f" ({step.gain.low:+.3f} to {step.gain.high:+.3f})",
-            "this step adds": f"{step.further:+.3f}" if step.more else "",
-            "this step costs": "" if step.cost_usd is None else f"{step.cost_usd:,.0f} USD",
-            "how": "measured" if step.is_measured else "forecast",
-        }
-        for step in steps
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Steps of the label budget")
+    frame = pd.DataFrame([_make_step_row(step) for step in steps])
+    if not price:
+        frame = frame.drop(columns="this step costs")
+    st.table(frame, border="horizontal", hide_index=True, alt="Steps of the label budget")
     if not steps[-1].is_measured:
         st.caption(
             "Forecasts move this region's own gain along the curve rehearsed on other regions, and"
             " widen with every doubling."
         )
+
+
+def _make_step_row(step: BudgetStep) -> dict[str, str]:
+    gain = step.gain
+    return {
+        "labels": f"{step.n_labels:,}",
+        "more": f"+{step.more:,}" if step.more else "",
+        "gain over global (AUC)": f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
+        "this step adds": f"{step.further:+.3f}" if step.more else "",
+        "this step costs": "" if step.cost_usd is None else f"{step.cost_usd:,.0f} USD",
+        "how": "measured" if step.is_measured else "forecast",
+    }
 
 
 def show_curve(curve: BudgetCurve) -> None:
@@ -118,7 +121,10 @@ def show_curve(curve: BudgetCurve) -> None:
     shape = alt.Shape(
         "model:N", sort=names, scale=alt.Scale(domain=names, range=list(SHAPES[: len(names)]))
     )
-    x = alt.X("labels:Q", scale=alt.Scale(type="log"), title="labels of the region")
+    most, least = max(p.n_labels for p in curve.points), min(p.n_labels for p in curve.points)
+    scale = alt.Scale(type="log", nice=False, domain=[least / 1.15, most * 1.15])
+    axis = alt.Axis(values=sorted({p.n_labels for p in curve.points}), format="d")
+    x = alt.X("labels:Q", scale=scale, axis=axis, title="labels of the region")
     base = alt.Chart(frame).encode(x=x, color=color)
     y = alt.Y("AUC:Q", scale=alt.Scale(zero=False), title="AUC on rows held out")
     bars = base.mark_rule(opacity=0.55).encode(y=alt.Y("low:Q", title=""), y2="high:Q")

@@ -31,7 +31,7 @@ def show_figures(evaluation: Evaluation) -> None:
     distance = evaluation.separation_km
     apart = "" if distance is None else f" At least {distance:g} km from any label used."
     st.markdown(f"**{ESTIMANDS.get(evaluation.estimand, evaluation.estimand)}**{apart}")
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         st.markdown("Error matrix (rows: map, columns: reference)")
         names = list(evaluation.matrix.class_names)

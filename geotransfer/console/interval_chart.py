@@ -48,7 +48,14 @@ def show_intervals(
         alt.Chart(frame)
         .mark_rule(strokeWidth=2, color=COLOR)
         .encode(
-            x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=True)), x2="high:Q", y=y
+            x=alt.X(
+                "low:Q",
+                title=title,
+                scale=alt.Scale(zero=False, nice=True),
+                axis=alt.Axis(tickCount=6, labelFlush=True),
+            ),
+            x2="high:Q",
+            y=y,
         )
     )
     points = (

@@ -128,11 +128,10 @@ DISSIMILARITY = Scale(
 )
 DENSITY = Scale(
     name="density",
-    label="Training samples within the threshold",
+    label="Training samples within the threshold (50 stands for more)",
     low=0.0,
     high=50.0,
     ramp=COUNTING,
-    unit="samples, 50 standing for more",
 )
 EXPECTED_ACCURACY = Scale(
     name="expected-accuracy",

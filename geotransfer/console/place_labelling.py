@@ -135,7 +135,7 @@ def _make_close_map(view: RegionView, suggestion_id: str, place: Place) -> MapSp
         view=View(center=(place.lon, place.lat), zoom=CLOSE_ZOOM),
         focus=f"{suggestion_id}-{place.number}",
         rasters=make_ground(view),
-        vectors=(make_places_layer(suggestion_id, selected=str(place.number)),),
+        vectors=(make_places_layer(f"{suggestion_id}/{place.number}"),),
         height_px=520,
         base_url=PREFIX,
     )
@@ -154,16 +154,14 @@ def make_ground(view: RegionView) -> tuple[RasterLayer, ...]:
     )
 
 
-def make_places_layer(suggestion_id: str, *, selected: str = "") -> VectorLayer:
-    """Return the suggested places as circles that tell their number."""
+def make_places_layer(name: str) -> VectorLayer:
+    """Return suggested places, all (by id) or one (``id/number``), as circles."""
     return VectorLayer(
         layer_id="places",
         name="Suggested places",
-        url=f"{PREFIX}/vector/suggested/{suggestion_id}.geojson",
+        url=f"{PREFIX}/vector/suggested/{name}.geojson",
         mark=Mark.CIRCLE,
         color_property="color",
         text_property="text",
-        id_property="place",
-        selected_id=selected,
         size_px=6,
     )

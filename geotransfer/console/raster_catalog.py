@@ -65,7 +65,7 @@ def read_scale(path: Path, layer: str) -> Scale:
 
 
 MEASURES = {
-    "dissimilarity": DISSIMILARITY,
+    "dissimilarity": replace(DISSIMILARITY, high=1.2),
     "density": DENSITY,
     "expected-accuracy": EXPECTED_ACCURACY,
 }
@@ -212,7 +212,8 @@ class WorkspaceCatalog:
         if name.startswith("labels/"):
             return self._read_labels(name.removeprefix("labels/"))
         if name.startswith("suggested/"):
-            return self._read_suggested(name.removeprefix("suggested/"))
+            suggestion_id, _, number = name.removeprefix("suggested/").partition("/")
+            return self._read_suggested(suggestion_id, number)
         if name.startswith("preview/"):
             return read_preview(name.removeprefix("preview/"))
         return None
@@ -227,9 +228,9 @@ class WorkspaceCatalog:
         except GeoTransferError:
             return None
 
-    def _read_suggested(self, suggestion_id: str) -> bytes | None:
+    def _read_suggested(self, suggestion_id: str, number: str) -> bytes | None:
         try:
-            return make_places_document(read_suggestion(self._open(), suggestion_id))
+            return make_places_document(read_suggestion(self._open(), suggestion_id), number)
         except GeoTransferError:
             return None
 

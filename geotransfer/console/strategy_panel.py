@@ -38,7 +38,7 @@ def show_strategies(verdict: Verdict) -> None:
         alternative=f"AUC of each strategy: {told}. Chosen: {chosen or 'none'}.",
         marked=chosen,
     )
-    st.dataframe(
+    st.table(
         pd.DataFrame(
             {
                 "strategy": [name_strategy(row.strategy) for row in rows],
@@ -50,8 +50,8 @@ def show_strategies(verdict: Verdict) -> None:
                 "why": [explain_strategy(row, verdict) for row in rows],
             }
         ),
+        border="horizontal",
         hide_index=True,
-        column_config={"why": st.column_config.TextColumn(width="large")},
         alt="Strategies with their figures and why each was or was not chosen",
     )
 
@@ -94,7 +94,7 @@ def show_gain_by_distance(verdict: Verdict) -> None:
             )
     shares = ["–" if d.share is None else f"{d.share:.0%}" for d in rows]
     with right if len(rows) > 1 else left:
-        st.dataframe(
+        st.table(
             pd.DataFrame(
                 {
                     "distance (km)": [f"{d.from_km:.2g}–{d.to_km:.2g}" for d in rows],
@@ -106,6 +106,7 @@ def show_gain_by_distance(verdict: Verdict) -> None:
                     "share of the map": shares,
                 }
             ),
+            border="horizontal",
             hide_index=True,
             alt="Gain by distance with the share of the map there",
         )

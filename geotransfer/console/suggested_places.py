@@ -11,8 +11,8 @@ DRAWN_COLOR = "#d6336c"
 """Of a probability sample, whose places are all worth the same; none of a class's colours."""
 
 
-def make_places_document(suggestion: Suggestion) -> bytes:
-    """Return places as GeoJSON points with a colour and what the pointer tells.
+def make_places_document(suggestion: Suggestion, number: str = "") -> bytes:
+    """Return places, or the one of a number, as GeoJSON points with a colour and a text.
 
     A drawn place does not say what the map shows there: who labels it must not know.
     """
@@ -27,6 +27,7 @@ def make_places_document(suggestion: Suggestion) -> bytes:
             },
         }
         for place in suggestion.places
+        if number in ("", str(place.number))
     ]
     document = {"type": "FeatureCollection", "features": features}
     return json.dumps(document, separators=(",", ":")).encode()

@@ -161,12 +161,23 @@ def _compare_regional(report: BudgetReport) -> tuple[str, ...]:
     rivals = [p for p in report.curve.points if p.strategy.startswith("regional")]
     if not own or not rivals:
         return ()
-    first = own[0]
-    equal = next((p for p in rivals if p.auc.value >= first.auc.value), None)
-    most = max(p.n_labels for p in rivals)
-    if equal is None:
-        told = f"does not equal with {most} labels what"
-    else:
-        told = f"needs {equal.n_labels} labels for what"
-    end = f"the fine-tuned one has with {first.n_labels}."
-    return (f"The best model of the region's labels alone {told} {end}",)
+    few, many = own[0], own[-1]
+    equal = next((p for p in rivals if p.auc.value >= few.auc.value), None)
+    rival = report.curve.find_point(rivals[0].strategy, many.n_labels)
+    if rival is not None and (equal is None or equal.n_labels > few.n_labels):
+        need = (
+            f"does not equal with {max(p.n_labels for p in rivals)} labels"
+            if equal is None
+            else f"needs {equal.n_labels} labels for"
+        )
+        end = f"what the fine-tuned one has with {few.n_labels}."
+        return (f"The best model of the region's labels alone {need} {end}",)
+    if rival is None:
+        return ()
+    told = (
+        f"With {many.n_labels} labels a model of the region's labels alone has AUC"
+        f" {rival.auc.value:.3f}, the fine-tuned one {many.auc.value:.3f}"
+    )
+    if rival.auc.value < many.auc.value:
+        return (f"{told}.",)
+    return (f"{told}: here the global model adds little that the labels do not say.",)

@@ -189,6 +189,8 @@ def _show_side(view: RegionView, suggestion_id: str, suggestion: Suggestion) -> 
     def prepare_explore() -> None:
         st.session_state["explore-labels"] = f"suggested/{suggestion_id}"
         st.session_state["explore-labelling"] = True
+        # What the map says there must not decide what its label says.
+        st.session_state["explore-layer"] = st.session_state["explore-kept"] = "true-colour"
 
     if st.button(
         "Label by clicking in Explore",
@@ -211,7 +213,7 @@ def _show_side(view: RegionView, suggestion_id: str, suggestion: Suggestion) -> 
 
 def _show_tables(suggestion: Suggestion) -> None:
     if suggestion.strata:
-        st.dataframe(
+        st.table(
             pd.DataFrame(
                 {
                     "stratum (class of the map)": [s.name for s in suggestion.strata],
@@ -221,6 +223,7 @@ def _show_tables(suggestion: Suggestion) -> None:
                     "chance of a pixel": [f"{s.chance:.3g}" for s in suggestion.strata],
                 }
             ),
+            border="horizontal",
             hide_index=True,
             alt="Strata with their areas and chances",
         )
