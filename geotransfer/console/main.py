@@ -7,6 +7,7 @@ import streamlit as st
 from geotransfer.console.icon import draw_icon
 from geotransfer.console.screens import (
     calibrate,
+    compare,
     cost,
     explore,
     jobs,
@@ -33,6 +34,9 @@ PAGES = {
     "calibrate": st.Page(
         calibrate.show, title="Calibrate", url_path="calibrate", icon=":material/tune:"
     ),
+    "compare": st.Page(
+        compare.show, title="Compare", url_path="compare", icon=":material/compare:"
+    ),
     "scenes": st.Page(
         scenes.show, title="Scenes", url_path="scenes", icon=":material/satellite_alt:"
     ),
@@ -44,7 +48,7 @@ PAGES = {
 }
 GROUPS = {
     "Map": ("regions", "region", "explore", "new_region"),
-    "Improve": ("calibrate", "label_next"),
+    "Improve": ("calibrate", "label_next", "compare"),
     "Operate": ("scenes", "jobs", "cost"),
 }
 
