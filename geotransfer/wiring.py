@@ -326,7 +326,7 @@ def read_pixel(workspace: Workspace, region_id: str, lon: float, lat: float) -> 
 def read_plan(workspace: Workspace, region_id: str) -> PlanView:
     """Say what a refresh would do; science is loaded at the first question."""
     from geotransfer.change.plan import Action
-    from geotransfer.workflows.refresh import plan_region
+    from geotransfer.workflows.refresh_plan import plan_region
 
     planned = plan_region(workspace, region_id)
     decisions = planned.plan.decisions

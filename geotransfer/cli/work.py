@@ -57,7 +57,7 @@ def refresh(
         _set_every(session, workspace, region, every)
         return
     if is_dry_run:
-        from geotransfer.workflows.refresh import plan_region
+        from geotransfer.workflows.refresh_plan import plan_region
 
         planned = plan_region(workspace, region)
         lines = [f"{n:6d} tiles  {reason}" for reason, n in planned.plan.reasons.items()]

@@ -41,6 +41,10 @@ class Workspace:
         """Folder of a region's tile files, named by their keys."""
         return self.folder / "tiles" / region_id
 
+    def locate_cube(self) -> Path:
+        """Folder of the pixels already read."""
+        return self.folder / "cube"
+
     def locate_maps(self, region_id: str) -> Path:
         """Folder of a region's map rasters, one folder a map."""
         return self.folder / "maps" / region_id

@@ -8,7 +8,7 @@ from geotransfer.imagery.grids import find_footprints, touch_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.progress import Progress, ignore_progress
-from geotransfer.workflows.refresh import make_tile_keys, select_scenes
+from geotransfer.workflows.refresh_plan import make_tile_keys, select_scenes
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.tile import TileTask, measure_tile
 from geotransfer.workflows.tile_runs import run_tiles

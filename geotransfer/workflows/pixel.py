@@ -20,7 +20,7 @@ from geotransfer.transfer.model import explain_model
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.nearest_samples import PixelSupport, find_support
-from geotransfer.workflows.refresh import select_scenes
+from geotransfer.workflows.refresh_plan import select_scenes
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_scenes
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geotransfer.change.judgement import Rule
+from geotransfer.core.decision import SceneDecision
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.layer import Layer
 from geotransfer.core.legend import NODATA_CLASS
@@ -28,11 +30,46 @@ from geotransfer.imagery.rasters import (
     read_tile,
     write_tile,
 )
-from geotransfer.imagery.stack import read_stack
+from geotransfer.imagery.stack import Stack, read_stack
+from geotransfer.transfer.model import Model
 from geotransfer.workflows.costing import StageMeter
 from geotransfer.workflows.models import load_cached_model
 
 CONFIDENCE_BINS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviousTile:
+    """What the last refresh left of a tile."""
+
+    feature_path: str
+    map_path: str
+    state_path: str
+    is_other_model: bool
+    """Whether another model made the map."""
+    is_forced: bool
+    """Nothing may be kept by judgement this time: the detector was tightened."""
+    forced_blocks: tuple[int, ...]
+    """Blocks in which an audit found stale pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """What lets a tile be updated scene by scene, now and at the next refresh."""
+
+    cube_folder: str
+    cube_bytes: int
+    place_id: str
+    """Id of grid, tile and outline."""
+    fingerprints: tuple[str, ...]
+    """Of the task's scenes, in their order."""
+    layer_prints: tuple[str, ...]
+    state_path: str
+    """Where the tile's history goes."""
+    previous: PreviousTile | None
+    rule: Rule
+    reason: str
+    """Why there is work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +92,8 @@ class TileTask:
     """Layers without a date, in the spec's order."""
     access: Access = DIRECT
     """How files elsewhere are asked for."""
+    tracking: Tracking | None = None
+    """None: the tile is computed whole, and nothing is kept for the next time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +114,18 @@ class TileResult:
     written_bytes: int
     stages: Mapping[str, float]
     """Of ``cpu_s``, the seconds of each stage."""
+    n_computed: int = 0
+    """Pixels computed; all inside the outline where the tile was computed whole."""
+    is_kept: bool = False
+    """No pixel was computed: features and map are the files of the last refresh."""
+    has_new_features: bool = True
+    judged_blocks: tuple[int, ...] = ()
+    """Pixels kept by judgement in each block; empty: none at all."""
+    judged_ages: tuple[int, ...] = ()
+    """Refreshes since they were up to date, the mean of each block."""
+    moves: tuple[int, ...] = ()
+    """How far scores moved, for ``change.reach``."""
+    decisions: tuple[SceneDecision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +138,8 @@ class TileCounts:
     confidence_counts: tuple[int, ...]
 
 
-def compute_tile(task: TileTask) -> TileResult:
-    """Bring one tile up to date, using whatever of it exists already.
+def compute_tile(task: TileTask, *, read: Callable[[], Stack] | None = None) -> TileResult:
+    """Compute one tile, using whatever of it exists already; ``read`` reads its stack otherwise.
 
     Files are named by their keys and appear whole, so a tile that a killed worker had finished is
     found and not computed again.
@@ -101,13 +152,13 @@ def compute_tile(task: TileTask) -> TileResult:
     if feature_path.exists():
         features = read_tile(feature_path)
     else:
-        features, read_bytes = _make_features(task, inside, meter)
-        written_bytes += _write_features(task, features, feature_path, meter)
+        features, read_bytes = _make_features(task, inside, meter, read=read)
+        written_bytes += write_features(task, features, feature_path, meter)
     if map_path.exists():
         layers = read_tile(map_path)
     else:
         layers = _make_map(task, features, meter)
-        written_bytes += _write_map(task, layers, map_path, meter)
+        written_bytes += write_layers(task, layers, map_path, meter)
     counts = count_tile(task, inside=inside, features=features, layers=layers)
     return TileResult(
         tile_id=task.tile.tile_id,
@@ -119,6 +170,7 @@ def compute_tile(task: TileTask) -> TileResult:
         read_bytes=read_bytes,
         written_bytes=written_bytes,
         stages=meter.stages,
+        n_computed=counts.n_inside,
     )
 
 
@@ -128,12 +180,16 @@ def measure_tile(task: TileTask) -> str:
     if not path.exists():
         inside = mask_outline(task.region, task.grid, task.tile)
         features, _ = _make_features(task, inside, StageMeter())
-        _write_features(task, features, path, StageMeter())
+        write_features(task, features, path, StageMeter())
     return task.tile.tile_id
 
 
 def _make_features(
-    task: TileTask, inside: NDArray[np.bool_], meter: StageMeter
+    task: TileTask,
+    inside: NDArray[np.bool_],
+    meter: StageMeter,
+    *,
+    read: Callable[[], Stack] | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Return measured columns and valid observations, shape (layer, y, x), and bytes read."""
     if not inside.any():
@@ -142,7 +198,7 @@ def _make_features(
         layers[n_measured:] = 0
         return layers, 0
     with meter.measure("read"), use_access(task.access):
-        stack = read_stack(task.scenes, task.spec.bands, task.grid, task.tile)
+        stack = read() if read else read_stack(task.scenes, task.spec.bands, task.grid, task.tile)
     is_whole = bool(inside.all())
     if not is_whole:
         # Nothing is computed outside.
@@ -156,9 +212,10 @@ def _make_features(
     return layers, stack.read_bytes
 
 
-def _write_features(
+def write_features(
     task: TileTask, features: NDArray[np.float32], path: Path, meter: StageMeter
 ) -> int:
+    """Write measured columns and counts, shape (layer, y, x); return the file's size."""
     names = [*task.spec.measured_names, *[f"count_{p.name}" for p in task.spec.periods]]
     with meter.measure("write"):
         return write_tile(path, features, task.grid, task.tile, names=names, nodata=float("nan"))
@@ -168,18 +225,33 @@ def _make_map(task: TileTask, features: NDArray[np.float32], meter: StageMeter) 
     """Return class, probabilities and valid observations, uint16, shape (layer, y, x)."""
     model = load_cached_model(task.blobs_url, task.model_id)
     n_measured = len(task.spec.measured)
-    measured = features[:n_measured]
     position = None if model.is_global else locate_pixels(task.grid, task.tile).reshape(2, -1)
     with meter.measure("predict"):
-        probability = model.predict(measured.reshape(n_measured, -1), position)
-    probability = probability.reshape(-1, task.tile.height, task.tile.width)
+        layers = predict_pixels(
+            model,
+            features[:n_measured].reshape(n_measured, -1),
+            features[n_measured:].reshape(len(features) - n_measured, -1),
+            position,
+        )
+    return layers.reshape(-1, task.tile.height, task.tile.width)
+
+
+def predict_pixels(
+    model: Model,
+    measured: NDArray[np.float32],
+    counts: NDArray[np.generic],
+    position: NDArray[np.float64] | None,
+) -> NDArray[np.uint16]:
+    """Return class, probabilities and valid observations of pixels in one line: (layer, n)."""
+    probability = model.predict(measured, position)
     classes = choose_classes(probability, model.legend).astype(np.uint16)
     shown = probability[1:] if len(model.legend.classes) == 2 else probability
-    observations = features[n_measured:].sum(axis=0).astype(np.uint16)
+    observations = counts.sum(axis=0).astype(np.uint16)
     return np.concatenate([classes[None], encode_probability(shown), observations[None]])
 
 
-def _write_map(task: TileTask, layers: Array, path: Path, meter: StageMeter) -> int:
+def write_layers(task: TileTask, layers: Array, path: Path, meter: StageMeter) -> int:
+    """Write a tile's map layers, shape (layer, y, x); return the file's size."""
     legend = load_cached_model(task.blobs_url, task.model_id).legend
     names = ["class", *list_probability_names(legend.names), "observations"]
     with meter.measure("write"):

@@ -22,7 +22,8 @@ from geotransfer.imagery.rasters import PROBABILITY_NODATA
 from geotransfer.settings import read_settings
 from geotransfer.store.workspace import open_workspace
 from geotransfer.workflows.maps import locate_map
-from geotransfer.workflows.refresh import plan_region, refresh
+from geotransfer.workflows.refresh import refresh
+from geotransfer.workflows.refresh_plan import plan_region
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.scenes import record_scenes
 from tests.workflows.conftest import Mapped, make_model_bytes, register_baseline, set_up_region

@@ -1,0 +1,233 @@
+"""What a refresh would do: compare what a map was made of with what there is now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from geotransfer.change.judgement import Rule
+from geotransfer.change.keys import (
+    TileKeys,
+    fingerprint_scene,
+    list_library_versions,
+    list_mask_rules,
+    make_keys,
+)
+from geotransfer.change.plan import Action, Decision, Plan, TileState, plan_refresh
+from geotransfer.core.cost import RunCost
+from geotransfer.core.fact import RefreshDone, ScenesAdded
+from geotransfer.core.grid import Tile, cut_tiles
+from geotransfer.core.model import ModelVersion
+from geotransfer.core.region import Region
+from geotransfer.core.scene import Scene
+from geotransfer.core.spec import FeatureSpec
+from geotransfer.imagery.grids import (
+    find_footprints,
+    locate_pixels,
+    touch_tile,
+)
+from geotransfer.registry.champions import find_serving
+from geotransfer.store.tables import Row, read_table
+from geotransfer.store.workspace import Workspace
+from geotransfer.transfer.model import measure_distance
+from geotransfer.workflows.definitions import find_spec
+from geotransfer.workflows.detector import find_rule, find_stale_blocks
+from geotransfer.workflows.layers import fingerprint_layers
+from geotransfer.workflows.models import load_cached_model
+from geotransfer.workflows.regions import find_region
+from geotransfer.workflows.scene_list import RegionScenes, load_scenes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshPlan:
+    """What a refresh would do, before anything is read."""
+
+    region: Region
+    version: ModelVersion
+    inputs: RegionScenes
+    keys: Mapping[str, TileKeys]
+    previous: Mapping[str, Row]
+    """Rows of the last refresh by tile."""
+    plan: Plan
+    predicted: RunCost
+    """Cost to expect, from the last cost of each tile or their mean; zero when nothing is known."""
+    avoided: RunCost
+    """Last cost of each tile that is kept."""
+    last: RefreshDone | None
+    rule: Rule
+    """How strictly pixels are judged this time."""
+    fingerprints: Mapping[str, str]
+    """What each scene's files are, by id."""
+    layer_prints: tuple[str, ...]
+    stale_blocks: Mapping[str, tuple[int, ...]]
+    """Blocks in which an audit found stale pixels, by tile."""
+    seq: int
+    """Place in the ledger when the plan was made."""
+    republished: frozenset[str]
+    """Scenes that came in since the last refresh, new or published anew."""
+
+    def touched(self, scene: Scene) -> list[str]:
+        """Return the tiles a scene lies on."""
+        return [tile.tile_id for tile, found in match_tiles([scene], self.inputs) if found]
+
+
+def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
+    """Compare what a region's map was made of with what there is now; reads no pixels."""
+    seq = workspace.ledger.count()
+    region = find_region(workspace, region_id)
+    inputs = load_scenes(workspace, region_id)
+    version = find_serving(workspace, region)
+    spec = find_spec(workspace, region.spec_name)
+    fingerprints = {
+        scene.scene_id: fingerprint_scene(scene, spec.bands)
+        for scene in select_scenes(inputs.scenes, spec)
+    }
+    models = find_tile_models(workspace, inputs, version)
+    keys = make_tile_keys(region, inputs, spec, models, fingerprints=fingerprints)
+    last = workspace.ledger.read_last(RefreshDone, region_id=region_id)
+    rule = find_rule(workspace, region_id, last, version.model_id)
+    rows = read_table(workspace.blobs.get(last.tiles_id)) if last else []
+    previous = {str(row["tile_id"]): row for row in rows}
+    plan = plan_refresh({t: parse_state(row) for t, row in previous.items()}, keys)
+    plan = _force_judged(plan, previous, last, rule)
+    costs = {t: float(row["full_cpu_s"]) for t, row in previous.items()}
+    mean_s = sum(costs.values()) / len(costs) if costs else 0.0
+    kept = plan.select(Action.KEEP)
+    return RefreshPlan(
+        region=region,
+        version=version,
+        inputs=inputs,
+        keys=keys,
+        previous=previous,
+        plan=plan,
+        predicted=RunCost(
+            cpu_s=sum(costs.get(t, mean_s) for t in plan.select(Action.COMPUTE)),
+        ),
+        avoided=RunCost(
+            cpu_s=sum(costs[t] for t in kept),
+            read_bytes=sum(int(previous[t]["full_read_bytes"]) for t in kept),
+        ),
+        last=last,
+        rule=rule,
+        fingerprints=fingerprints,
+        layer_prints=tuple(fingerprint_layers(inputs, spec, region)),
+        stale_blocks=find_stale_blocks(workspace, last),
+        seq=seq,
+        republished=_find_republished(workspace, region_id, last),
+    )
+
+
+def _find_republished(
+    workspace: Workspace, region_id: str, last: RefreshDone | None
+) -> frozenset[str]:
+    found: set[str] = set()
+    for recorded in workspace.ledger.read(ScenesAdded, region_id=region_id):
+        if last is not None and recorded.seq > last.seq:
+            plain = json.loads(workspace.blobs.get(recorded.fact.scenes_id))
+            found |= {str(scene["scene_id"]) for scene in plain}
+    return frozenset(found)
+
+
+def _force_judged(
+    plan: Plan, previous: Mapping[str, Row], last: RefreshDone | None, rule: Rule
+) -> Plan:
+    """Compute what another detector kept: it was not strict enough, or judgement is off now."""
+    if last is None or not last.n_judged or last.detector_id == rule.detector_id:
+        return plan
+    return Plan(
+        decisions=tuple(
+            Decision(tile_id=d.tile_id, action=Action.COMPUTE, reason="the detector was tightened")
+            if d.action is Action.KEEP and previous[d.tile_id].get("judged_blocks")
+            else d
+            for d in plan.decisions
+        )
+    )
+
+
+def find_tile_models(
+    workspace: Workspace, inputs: RegionScenes, version: ModelVersion
+) -> dict[str, str]:
+    """Return the model that determines each tile.
+
+    Beyond its distance from every label a fine-tuned model *is* the global model, to the bit. A
+    tile that lies beyond it altogether therefore keeps its map through a promotion.
+    """
+    tiles = cut_tiles(inputs.grid, inputs.tile_px)
+    parent_id = version.lineage.parent_id
+    if parent_id is None:
+        return {tile.tile_id: version.model_id for tile in tiles}
+    model = load_cached_model(workspace.blobs_url, version.model_id)
+    if model.within_km is None or model.labels_xy_km is None:
+        return {tile.tile_id: version.model_id for tile in tiles}
+    within_km = model.within_km
+    models = {}
+    for tile in tiles:
+        corners = locate_pixels(inputs.grid, tile)[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+        middle = corners.mean(axis=1, keepdims=True)
+        radius_km = float(np.hypot(*(corners - middle)).max())
+        nearest_km = float(measure_distance(middle, model.labels_xy_km)[0])
+        is_beyond = nearest_km - radius_km > within_km
+        models[tile.tile_id] = parent_id if is_beyond else version.model_id
+    return models
+
+
+def make_tile_keys(
+    region: Region,
+    inputs: RegionScenes,
+    spec: FeatureSpec,
+    models: Mapping[str, str],
+    *,
+    fingerprints: Mapping[str, str] | None = None,
+) -> dict[str, TileKeys]:
+    """Return the keys of every tile of a region; ``models`` names the model of each.
+
+    ``fingerprints`` are those of the scenes, by id, where they are known already.
+    """
+    used = select_scenes(inputs.scenes, spec)
+    prints = [
+        fingerprints[scene.scene_id] if fingerprints else fingerprint_scene(scene, spec.bands)
+        for scene in used
+    ]
+    layers = fingerprint_layers(inputs, spec, region)
+    rules = list_mask_rules(used)
+    libraries = list_library_versions()
+    return {
+        tile.tile_id: make_keys(
+            fingerprints=[*(prints[i] for i in touching), *layers],
+            mask_rules=rules,
+            spec=spec,
+            region=region,
+            grid=inputs.grid,
+            tile=tile,
+            model_id=models[tile.tile_id],
+            libraries=libraries,
+        )
+        for tile, touching in match_tiles(used, inputs)
+    }
+
+
+def select_scenes(scenes: Sequence[Scene], spec: FeatureSpec) -> tuple[Scene, ...]:
+    """Return the scenes that fall into a period of the spec."""
+    return tuple(s for s in scenes if spec.find_period(s.sensed_at) is not None)
+
+
+def match_tiles(
+    scenes: Sequence[Scene], inputs: RegionScenes
+) -> list[tuple[Tile, tuple[int, ...]]]:
+    """Return every tile with the positions of the scenes that touch it."""
+    footprints = find_footprints(scenes, inputs.grid.crs)
+    return [
+        (tile, tuple(i for i, b in enumerate(footprints) if touch_tile(b, inputs.grid, tile)))
+        for tile in cut_tiles(inputs.grid, inputs.tile_px)
+    ]
+
+
+def parse_state(row: Row) -> TileState:
+    """Rebuild a tile's state from its row."""
+    keys = TileKeys(
+        **{p: str(row[p]) for p in ("inputs", "mask", "spec", "area", "processing", "model")}
+    )
+    return TileState(keys=keys, cpu_s=float(row["full_cpu_s"]))

@@ -1,0 +1,347 @@
+"""Bring one tile up to date: read what came, decide, and compute only the pixels concerned."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geotransfer.change.audit import count_blocks, find_block
+from geotransfer.change.judgement import Kept
+from geotransfer.change.update import Predict, TilePixels, Update, add_pending, update_pixels
+from geotransfer.core.decision import DecidedBy, SceneDecision
+from geotransfer.core.decode import from_plain
+from geotransfer.core.scene import Scene
+from geotransfer.imagery.grids import locate_pixels, mask_outline
+from geotransfer.imagery.rasters import read_tile
+from geotransfer.workflows.costing import StageMeter
+from geotransfer.workflows.models import load_cached_model
+from geotransfer.workflows.tile import (
+    PreviousTile,
+    TileResult,
+    TileTask,
+    Tracking,
+    compute_tile,
+    count_tile,
+    predict_pixels,
+    write_features,
+    write_layers,
+)
+from geotransfer.workflows.tile_reading import TileReader
+from geotransfer.workflows.tile_state import (
+    KnownScene,
+    TileHistory,
+    read_history,
+    write_history,
+)
+
+
+def bring_up_to_date(task: TileTask) -> TileResult:
+    """Compute a tile, or update what the last refresh left of it.
+
+    A tile that a killed worker had finished is found by its key and not worked on again.
+    """
+    tracking = task.tracking
+    if tracking is None:
+        return compute_tile(task)
+    path = Path(tracking.state_path)
+    done = read_history(path)
+    if done is not None:
+        result = from_plain(TileResult, done.result)
+        if result.is_kept or Path(task.map_path).exists():
+            return result
+    history = (
+        None if tracking.previous is None else read_history(Path(tracking.previous.state_path))
+    )
+    if tracking.previous is None or history is None:
+        return _compute_whole(task, tracking)
+    if history.layer_prints != tracking.layer_prints or task.spec.gap_filling:
+        return _compute_whole(task, tracking)
+    return _TileUpdate(task, tracking, tracking.previous, history).run()
+
+
+def _compute_whole(task: TileTask, tracking: Tracking) -> TileResult:
+    started = time.thread_time()
+    reader = TileReader(task, tracking, mask_outline(task.region, task.grid, task.tile))
+    result = compute_tile(task, read=reader.read_stack)
+    if not reader.known:
+        return result
+    n_measured = len(task.spec.measured)
+    counts = read_tile(
+        Path(task.feature_path), range(n_measured, n_measured + len(task.spec.periods))
+    ).astype(np.uint16)
+    cpu_s = time.thread_time() - started
+    decisions = []
+    for scene in task.scenes:
+        n_valid = reader.known[scene.scene_id].n_valid
+        decisions.append(
+            SceneDecision(
+                tile_id=task.tile.tile_id,
+                item_id=scene.scene_id,
+                sensed_at=scene.sensed_at,
+                test=DecidedBy.COMPUTED.value,
+                reason=tracking.reason,
+                n_pixels=n_valid,
+                n_kept=0,
+                n_computed=n_valid,
+                cpu_s=cpu_s / len(task.scenes),
+            )
+        )
+    result = replace(result, cpu_s=cpu_s, decisions=tuple(decisions))
+    history = TileHistory(
+        scenes=tuple(reader.known.values()),
+        layer_prints=tracking.layer_prints,
+        counts=counts,
+        pending=np.zeros(counts.shape, dtype=np.uint8),
+        age=np.zeros(counts.shape[1:], dtype=np.uint8),
+        result=asdict(result),
+    )
+    write_history(Path(tracking.state_path), history)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Came:
+    """What one scene brought."""
+
+    item_id: str
+    sensed_at: str
+    day: str
+    touched: NDArray[np.bool_] | None
+    """Pixels whose observations are others than before; None: none, by ``ended_by``."""
+    ended_by: DecidedBy | None
+    reason: str
+    n_pixels: int
+    cpu_s: float
+
+
+class _TileUpdate:
+    """The steps of one update."""
+
+    def __init__(
+        self, task: TileTask, tracking: Tracking, previous: PreviousTile, history: TileHistory
+    ) -> None:
+        self.task = task
+        self.tracking = tracking
+        self.previous = previous
+        self.history = history
+        self.started = time.thread_time()
+        self.meter = StageMeter()
+        self.inside = mask_outline(task.region, task.grid, task.tile)
+        self.reader = TileReader(task, tracking, self.inside)
+        self.shape = self.inside.shape
+
+    def run(self) -> TileResult:
+        """Read, decide, compute and write."""
+        with self.meter.measure("read"):
+            came = self._read_new()
+        with self.meter.measure("detector"):
+            layers = read_tile(Path(self.previous.map_path))
+            state = self._load_state(layers)
+            state = add_pending(state, self._count_touched(came), self.inside.ravel())
+        if self.previous.is_other_model:
+            state = self._predict_again(state)
+        update = self._update(state)
+        result = self._write(update, came)
+        history = TileHistory(
+            scenes=tuple(self.reader.known.values()),
+            layer_prints=self.tracking.layer_prints,
+            counts=update.state.counts.reshape(-1, *self.shape),
+            pending=update.state.pending.reshape(-1, *self.shape),
+            age=update.state.age.reshape(self.shape),
+            result=asdict(result),
+        )
+        with self.meter.measure("write"):
+            write_history(Path(self.tracking.state_path), history)
+        return result
+
+    def _read_new(self) -> list[_Came]:
+        """Read scenes that are new or published anew, and find the pixels they concern."""
+        known = {scene.scene_id: scene for scene in self.history.scenes}
+        came = []
+        for scene, fingerprint in zip(self.task.scenes, self.tracking.fingerprints, strict=True):
+            before = known.pop(scene.scene_id, None)
+            if before is not None and before.fingerprint == fingerprint:
+                self.reader.known[scene.scene_id] = before
+                continue
+            came.append(self._compare(scene, fingerprint, before))
+        came += [self._lose(gone) for gone in known.values()]
+        return came
+
+    def _compare(self, scene: Scene, fingerprint: str, before: KnownScene | None) -> _Came:
+        started = time.thread_time()
+        pixels = self.reader.read_scene(scene, fingerprint)
+        now = self.reader.known[scene.scene_id]
+        touched: NDArray[np.bool_] | None = pixels.valid
+        ended_by, reason = None, "a new scene"
+        if before is not None:
+            reason = "published again with other pixels"
+            if before.pixels_id == now.pixels_id:
+                touched, ended_by = None, DecidedBy.CONTENT
+                reason = "published again with the same pixels"
+            elif (old := self.reader.find_pixels(before)) is None:
+                touched = np.ones(pixels.valid.shape, dtype=bool)
+            else:
+                touched = pixels.valid != old.valid
+                touched |= (pixels.dn != old.dn).any(axis=0) & pixels.valid
+        if touched is not None and not (touched & self.inside.ravel()).any():
+            touched, ended_by = None, DecidedBy.NO_VALID_PIXEL
+            reason = "shows no ground here"
+        return _Came(
+            item_id=scene.scene_id,
+            sensed_at=scene.sensed_at,
+            day=now.day,
+            touched=touched,
+            ended_by=ended_by,
+            reason=reason,
+            n_pixels=now.n_valid,
+            cpu_s=time.thread_time() - started,
+        )
+
+    def _lose(self, gone: KnownScene) -> _Came:
+        """Treat a scene that no longer belongs to the tile like one that changed."""
+        pixels = self.reader.find_pixels(gone)
+        touched = (
+            np.ones(self.inside.size, dtype=bool) if pixels is None else np.array(pixels.valid)
+        )
+        return _Came(
+            item_id=gone.scene_id,
+            sensed_at=gone.day,
+            day=gone.day,
+            touched=touched if touched.any() else None,
+            ended_by=None if touched.any() else DecidedBy.NO_VALID_PIXEL,
+            reason="the scene was withdrawn",
+            n_pixels=gone.n_valid,
+            cpu_s=0.0,
+        )
+
+    def _load_state(self, layers: NDArray[np.uint16]) -> TilePixels:
+        history = self.history
+        n_periods = len(self.task.spec.periods)
+        return TilePixels(
+            values=np.zeros((0, self.inside.size), dtype=np.float32),
+            counts=history.counts.reshape(n_periods, -1),
+            layers=layers.reshape(len(layers), -1),
+            pending=history.pending.reshape(n_periods, -1),
+            age=history.age.ravel(),
+        )
+
+    def _count_touched(self, came: list[_Came]) -> NDArray[np.uint8]:
+        touched = np.zeros((len(self.task.spec.periods), self.inside.size), dtype=np.uint8)
+        for scene in came:
+            if scene.touched is not None:
+                for number, period in enumerate(self.task.spec.periods):
+                    if period.holds(scene.day):
+                        touched[number] += scene.touched
+        return touched
+
+    def _read_values(self) -> NDArray[np.float32]:
+        n_measured = len(self.task.spec.measured)
+        stored = read_tile(Path(self.previous.feature_path), range(n_measured))
+        return np.asarray(stored.reshape(n_measured, -1), dtype=np.float32)
+
+    def _predict_again(self, state: TilePixels) -> TilePixels:
+        values = self._read_values()
+        layers = self._predict(values, state.counts, np.arange(self.inside.size))
+        return replace(state, values=values, layers=layers)
+
+    @property
+    def _predict(self) -> Predict:
+        model = load_cached_model(self.task.blobs_url, self.task.model_id)
+        places = (
+            None if model.is_global
+            else locate_pixels(self.task.grid, self.task.tile).reshape(2, -1)
+        )  # fmt: skip
+
+        def predict(
+            values: NDArray[np.float32], counts: NDArray[np.uint16], pixels: NDArray[np.intp]
+        ) -> NDArray[np.uint16]:
+            position = None if places is None else places[:, pixels]
+            with self.meter.measure("predict"):
+                return predict_pixels(model, values, counts, position)
+
+        return predict
+
+    def _update(self, state: TilePixels) -> Update:
+        forced = np.full(self.inside.size, self.previous.is_forced)
+        for number in self.previous.forced_blocks:
+            forced[find_block(number, self.inside.shape)] = True
+        predicted = self.meter.stages.get("predict", 0.0)
+        with self.meter.measure("composite"):
+            update = update_pixels(
+                state,
+                spec=self.task.spec,
+                rule=self.tracking.rule,
+                load_values=self._read_values,
+                load_observations=lambda: self.reader.list_observations(self.task.scenes),
+                predict=self._predict,
+                forced=forced,
+            )
+        self.meter.stages["composite"] -= self.meter.stages.get("predict", 0.0) - predicted
+        return update
+
+    def _write(self, update: Update, came: list[_Came]) -> TileResult:
+        task, state = self.task, update.state
+        is_kept = not update.is_changed and not self.previous.is_other_model
+        layers = state.layers.reshape(-1, *self.shape)
+        features = np.concatenate([state.values, state.counts.astype(np.float32)])
+        written = 0
+        if update.is_changed:
+            stacked = features.reshape(-1, *self.shape)
+            written += write_features(task, stacked, Path(task.feature_path), self.meter)
+        if not is_kept:
+            written += write_layers(task, layers, Path(task.map_path), self.meter)
+        judged = update.kept == Kept.JUDGED
+        blocks = count_blocks(judged, self.shape)
+        ages = count_blocks(np.where(judged, state.age, 0), self.shape)
+        counts = count_tile(
+            task,
+            inside=self.inside,
+            features=features[-len(state.counts) :].reshape(-1, *self.shape),
+            layers=layers,
+        )
+        return TileResult(
+            tile_id=task.tile.tile_id,
+            class_counts=counts.class_counts,
+            n_inside=counts.n_inside,
+            n_valid=counts.n_valid,
+            confidence_counts=counts.confidence_counts,
+            cpu_s=time.thread_time() - self.started,
+            read_bytes=self.reader.read_bytes,
+            written_bytes=written,
+            stages=self.meter.stages,
+            n_computed=int((update.kept == Kept.COMPUTE).sum()),
+            is_kept=is_kept,
+            has_new_features=update.is_changed,
+            judged_blocks=tuple(blocks.tolist()) if judged.any() else (),
+            judged_ages=tuple((ages // np.maximum(blocks, 1)).tolist()) if judged.any() else (),
+            moves=tuple(update.moves.tolist()),
+            decisions=tuple(self._tell(scene, update.kept) for scene in came),
+        )
+
+    def _tell(self, scene: _Came, kept: NDArray[np.uint8]) -> SceneDecision:
+        touched = np.zeros(kept.shape, dtype=bool) if scene.touched is None else scene.touched
+        touched = touched & self.inside.ravel()
+        n_judged = int((touched & (kept == Kept.JUDGED)).sum())
+        n_computed = int((touched & (kept == Kept.COMPUTE)).sum())
+        n_proved = int((touched & (kept == Kept.NO_ANSWER)).sum())
+        if scene.ended_by is not None:
+            test = scene.ended_by
+        elif n_judged:
+            test = DecidedBy.JUDGEMENT
+        else:
+            test = DecidedBy.COMPUTED if n_computed else DecidedBy.PROOF
+        return SceneDecision(
+            tile_id=self.task.tile.tile_id,
+            item_id=scene.item_id,
+            sensed_at=scene.sensed_at,
+            test=test.value,
+            reason=scene.reason,
+            n_pixels=scene.n_pixels,
+            n_kept=n_judged + n_proved,
+            n_computed=n_computed,
+            cpu_s=scene.cpu_s,
+        )
