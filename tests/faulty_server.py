@@ -56,10 +56,19 @@ class Server:
             def do_GET(self) -> None:
                 server.answer(self)
 
-            do_HEAD = do_POST = do_GET
+            def do_HEAD(self) -> None:
+                server.answer(self)
 
-        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._httpd.daemon_threads = True
+            def do_POST(self) -> None:
+                server.answer(self)
+
+        class Listener(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that gave up is what these tests are about."""
+
+        self._httpd = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._httpd.server_address[1]}"
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -337,7 +337,8 @@ def forget_stale(href: str, access: Access) -> None:
         if _known_runs.get(href) == access.run_id:
             return
         _known_runs[href] = access.run_id
-    with rasterio.Env(**make_gdal_options(access, [href]), **_UNCACHED):
+    quick = replace(access, n_retries=0)
+    with rasterio.Env(**make_gdal_options(quick, [href]), **_UNCACHED):
         try:
             rasterio.open(sign(href, access)).close()
         except rasterio.errors.RasterioError:

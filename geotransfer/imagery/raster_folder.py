@@ -19,9 +19,8 @@ from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import NotFound
 from geotransfer.imagery.folder_description import DIGITS, FolderDescription, read_description
 
-SUFFIXES = (".tif", ".tiff", ".jp2")
-DRIVERS = ("GTiff", "JP2OpenJPEG")
-"""A raster that points at other files is not read."""
+DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".jp2": "JP2OpenJPEG"}
+"""By suffix; a raster that points at other files is not read, whatever it is called."""
 MAX_FILES = 200_000
 
 
@@ -50,7 +49,7 @@ def read_folder(path: Path) -> FolderScenes:
     for number, file in enumerate(sorted(folder.rglob("*"))):
         if number > MAX_FILES:
             raise refuse(str(path), f"more than {MAX_FILES:,} files", "describe a part of them")
-        if file.suffix.lower() not in SUFFIXES or not file.is_file():
+        if file.suffix.lower() not in DRIVERS or not file.is_file():
             continue
         relative = file.relative_to(folder).as_posix()
         told = relative if description.is_by_path else file.name
@@ -139,7 +138,7 @@ def _make_scene(
     assets: list[Asset] = []
     place: tuple[float, Scene] | None = None
     for key, file in members.items():
-        with rasterio.open(file, driver=list(DRIVERS)) as raster:
+        with rasterio.open(file, driver=DRIVERS[file.suffix.lower()]) as raster:
             if raster.crs is None:
                 raise _SceneFault(f"{file} states no CRS; assign one.")
             made = _make_assets(description, key, file, raster)

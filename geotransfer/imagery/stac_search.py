@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import requests
+from pystac.errors import STACError
 from pystac.utils import make_absolute_href
 from pystac_client import Client
-from pystac_client.exceptions import APIError
+from pystac_client.errors import ClientTypeError
+from pystac_client.exceptions import APIError, ParametersError
 from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry import mapping, shape
 
@@ -75,14 +78,17 @@ def search_items(
         root = make_absolute_href(_list_relations(document).get("root", location), location, False)
         collections = collections or (str(document.get("id")),)
     told = strip_secrets(root)
-    transport = StacApiIO(
-        headers=make_headers(root, access.signers) or None,
-        timeout=access.timeout_s,
-        max_retries=make_retry(access),
-    )
+    transport = StacApiIO(timeout=access.timeout_s, max_retries=make_retry(access))
+
+    def add_keys(request: requests.Request) -> None:
+        # By each request's own host: a page may link to another, which must not get the key.
+        request.headers.update(make_headers(str(request.url), access.signers))
 
     def ask() -> Iterator[Mapping[str, Any]]:
-        client = Client.open(root, stac_io=transport)
+        # Opening sets the transport's timeout to its own argument.
+        client = Client.open(
+            root, stac_io=transport, timeout=access.timeout_s, request_modifier=add_keys
+        )
         search = client.search(
             collections=list(collections) or None,
             intersects=_make_area(query.outline),
@@ -110,7 +116,10 @@ def search_items(
             yield from page["features"]
     except APIError as error:
         _raise_failure(error, told, access)
-    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
+    except (
+        ValueError, KeyError, TypeError, AttributeError, NotImplementedError, ParametersError,
+        ClientTypeError, STACError,
+    ) as error:  # fmt: skip
         raise SceneInvalid(
             f"{told}: not a STAC API that can be searched ({strip_secrets(str(error))[:200]});"
             " check the address."
