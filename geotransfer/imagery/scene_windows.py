@@ -67,8 +67,8 @@ def read_scene(
     Parameters
     ----------
     dn
-        Filled with digital numbers at scale 1e-4, shape (band, y, x), C-contiguous; where ``valid``
-        is false they mean nothing.
+        Filled with digital numbers at scale 1e-4, shape (band, y, x), C-contiguous; 0 where
+        ``valid`` is false.
     valid
         Filled with whether every band has a value and the mask says ground, shape (y, x).
 
@@ -101,7 +101,10 @@ def read_scene(
             read_bytes += pixels.nbytes
             covered = find_coverage(scene, geobox) if asset.nodata is None else None
             _settle_band(Window(pixels, covered), asset, dn=dn[row], valid=valid)
-    return read_bytes + _apply_mask(scene, geobox, valid)
+    read_bytes += _apply_mask(scene, geobox, valid)
+    # All bits or none: what a cloud hid is not kept, so equal ground is equal pixels.
+    dn &= -valid.view(np.int8).astype(np.int16)
+    return read_bytes
 
 
 def _apply_mask(scene: Scene, geobox: GeoBox, valid: NDArray[np.bool_]) -> int:
