@@ -31,7 +31,7 @@ from geotransfer.imagery.access import (
     sign,
     strip_secrets,
 )
-from geotransfer.imagery.areas import EQUAL_AREA
+from geotransfer.imagery.areas import EQUAL_AREA, WORLD_WIDTH_M
 
 
 def complete_scene(scene: Scene, access: Access = DIRECT) -> Scene:
@@ -223,7 +223,16 @@ def locate_pixels(grid: Grid, tile: Tile) -> NDArray[np.float64]:
         blended: NDArray[np.float64] = top * (1 - down) + bottom * down
         return blended
 
-    return np.stack([blend(np.asarray(east)), blend(np.asarray(north))]) / 1000
+    positions = np.stack([blend(_unwrap(np.asarray(east))), blend(np.asarray(north))])
+    beyond = np.abs(positions[0]) > WORLD_WIDTH_M / 2
+    if beyond.any():
+        positions[0][beyond] -= np.copysign(WORLD_WIDTH_M, positions[0][beyond])
+    return positions / 1000
+
+
+def _unwrap(east: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring eastings on both sides of the antimeridian to the side of the first."""
+    return east - WORLD_WIDTH_M * np.round((east - east.flat[0]) / WORLD_WIDTH_M)
 
 
 def measure_pixel_km2(grid: Grid) -> float:
@@ -232,6 +241,7 @@ def measure_pixel_km2(grid: Grid) -> float:
     affine = Affine(*grid.transform)
     to_equal_area = Transformer.from_crs(grid.crs, EQUAL_AREA, always_xy=True)
     corners = [affine @ xy for xy in list(outline.exterior.coords)[:-1]]
-    ring = [to_equal_area.transform(*xy) for xy in corners]
+    east, north = to_equal_area.transform([x for x, _ in corners], [y for _, y in corners])
+    ring = list(zip(_unwrap(np.asarray(east)).tolist(), north, strict=True))
     area_m2 = shape({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}).area
     return float(area_m2) / 1e6 / (grid.width * grid.height)
