@@ -45,7 +45,12 @@ def show_figures(first: Contender, second: Contender) -> None:
         legend=alt.Legend(title=None, orient="top"),
     )
     bars = alt.Chart(frame).mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title="share (95 % interval)", scale=alt.Scale(domain=[0, 1])),
+        x=alt.X(
+            "low:Q",
+            title="share, with its 95 % interval",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".0%", labelFlush=True),
+        ),
         x2="high:Q", y=y, yOffset=shift, color=color,
     )  # fmt: skip
     points = alt.Chart(frame).mark_point(size=70, filled=True, opacity=1).encode(
@@ -80,13 +85,17 @@ def _explain_figures(first: Contender, second: Contender, *, has_difference: boo
     told = []
     for side, contender in zip(SIDES, (first, second), strict=True):
         e = contender.evaluation
-        rests = "not judged" if e is None else ESTIMANDS.get(e.estimand, e.estimand).rstrip(".")
+        rests = (
+            "no holdout rows judged it"
+            if e is None
+            else ESTIMANDS.get(e.estimand, e.estimand).rstrip(".")
+        )
         told.append(f"**{side.upper()}**: {rests}" + (f", n = {e.matrix.n}" if e else ""))
     note = (
         "The interval of a difference takes both as independent, which is cautious: the same rows"
         " judged both."
         if has_difference
-        else "No difference is given: the two were not judged on the same rows."
+        else "No difference is given: no figure of the two rests on the same rows."
     )
     return " · ".join([*told, note])
 

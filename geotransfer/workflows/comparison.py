@@ -41,7 +41,8 @@ class Contender:
     evaluation: Evaluation | None
     """On rows the model has never seen, of its map."""
     separated: Evaluation | None
-    """On the calibration labels, whole blocks held out: what its verdict rests on."""
+    """On the calibration labels, whole blocks held out, from its verdict; a global model's from the
+    region's newest."""
     reach: Estimate | None
     gates: tuple[GateResult, ...]
     """As recorded at its promotion, or as they would be now; empty for a global model."""
@@ -132,8 +133,13 @@ def _make_contender(workspace: Workspace, region: Region, model_id: str) -> Cont
         for r in ledger.read(RegionEvaluated, region_id=region_id)
         if r.fact.model_id == model_id and r.fact.purpose == "map"
     ]
-    verdict = _find_verdict(workspace, region_id, model_id)
-    gates, gates_at = _find_gates(workspace, region_id, model_id, has_verdict=verdict is not None)
+    is_global = model is not None and model.region_id is None
+    verdict = _find_verdict(workspace, region_id, None if is_global else model_id)
+    separated = None
+    if verdict is not None:
+        separated = verdict.global_separated if is_global else verdict.separated
+    has_gates = verdict is not None and not is_global
+    gates, gates_at = _find_gates(workspace, region_id, model_id, has_verdict=has_gates)
     last = refreshes[-1] if refreshes else None
     judged = evaluations[-1] if evaluations else None
     costs = [r.fact.cost for r in refreshes]
@@ -143,7 +149,7 @@ def _make_contender(workspace: Workspace, region: Region, model_id: str) -> Cont
         name=model.name if model else model_id[:8],
         model=model,
         evaluation=judged.evaluation if judged else None,
-        separated=verdict.separated if verdict else None,
+        separated=separated,
         reach=judged.reach if judged else None,
         gates=gates,
         gates_at=gates_at,
@@ -156,7 +162,8 @@ def _make_contender(workspace: Workspace, region: Region, model_id: str) -> Cont
     )
 
 
-def _find_verdict(workspace: Workspace, region_id: str, model_id: str) -> Verdict | None:
+def _find_verdict(workspace: Workspace, region_id: str, model_id: str | None) -> Verdict | None:
+    """Return the verdict that came with a model; without one the region's newest."""
     try:
         return find_verdict(workspace, region_id, model_id)
     except GeoTransferError:
@@ -197,37 +204,43 @@ def pair_figures(first: Contender, second: Contender) -> tuple[FigurePair, ...]:
     as independent, which is cautious: the same rows judged both.
     """
     a, b = _list_figures(first), _list_figures(second)
-    is_alike = (
-        first.region.region_id == second.region.region_id
-        and first.key != second.key
-        and first.evaluation is not None
-        and second.evaluation is not None
-        and first.evaluation.estimand == second.evaluation.estimand
-        and first.evaluation.matrix.n == second.evaluation.matrix.n
-    )
     pairs = []
     for name in dict.fromkeys([*a, *b]):
         one, two = a.get(name), b.get(name)
-        difference = (
-            subtract(two, one) if is_alike and one is not None and two is not None else None
+        is_alike = one is not None and two is not None and one[1] == two[1]
+        pairs.append(
+            FigurePair(
+                name=name,
+                first=one[0] if one else None,
+                second=two[0] if two else None,
+                difference=subtract(two[0], one[0])
+                if is_alike and one and two and first.key != second.key
+                else None,
+            )
         )
-        pairs.append(FigurePair(name=name, first=one, second=two, difference=difference))
     return tuple(pairs)
 
 
-def _list_figures(contender: Contender) -> dict[str, Estimate]:
-    figures: dict[str, Estimate] = {}
+_Rows = tuple[str, str, int]
+"""Region, estimand and number of the rows a figure rests on: equal ones are the same rows."""
+
+
+def _list_figures(contender: Contender) -> dict[str, tuple[Estimate, _Rows]]:
+    figures: dict[str, tuple[Estimate, _Rows]] = {}
+    region_id = contender.region.region_id
     if (e := contender.evaluation) is not None:
-        figures |= {"balanced accuracy": e.balanced, "overall accuracy": e.overall}
+        rows = (region_id, e.estimand, e.matrix.n)
+        figures |= {"balanced accuracy": (e.balanced, rows), "overall accuracy": (e.overall, rows)}
         if e.auc is not None:
-            figures["AUC"] = e.auc
+            figures["AUC"] = (e.auc, rows)
         for what, estimates in (("user's", e.users), ("producer's", e.producers)):
             for name, estimate in zip(e.matrix.class_names, estimates, strict=True):
-                figures[f"{what} accuracy of {name}"] = estimate
-    if contender.separated is not None:
-        figures["balanced accuracy, blocks of its labels held out"] = contender.separated.balanced
+                figures[f"{what} accuracy of {name}"] = (estimate, rows)
+    if (s := contender.separated) is not None:
+        rows = (region_id, s.estimand, s.matrix.n)
+        figures["balanced accuracy, blocks of labels held out"] = (s.balanced, rows)
     if contender.reach is not None:
-        figures["reach"] = contender.reach
+        figures["reach"] = (contender.reach, (region_id, "reach", contender.reach.n))
     return figures
 
 

@@ -1,0 +1,264 @@
+"""Outputs: what is known of a region as files that a GIS or a spreadsheet opens as they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import shapely
+
+from geotransfer.core.fact import LabelsAdded, RefreshDone
+from geotransfer.core.grid import cut_tiles
+from geotransfer.core.region import RegionKind
+from geotransfer.errors import NotFound
+from geotransfer.imagery.grids import make_geobox
+from geotransfer.labels.exports import guard_cell
+from geotransfer.store.tables import read_table
+from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.label_points import make_points_geojson, read_points
+from geotransfer.workflows.report import make_report
+from geotransfer.workflows.scene_list import load_scenes
+from geotransfer.workflows.views import RegionView, find_region_view, list_history
+
+GEOJSON, CSV, HTML = "application/geo+json", "text/csv; charset=utf-8", "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One file of a region."""
+
+    name: str
+    """File name, without the region's."""
+    title: str
+    media_type: str
+
+
+_Maker = Callable[[Workspace, RegionView], bytes | None]
+
+
+def list_outputs(workspace: Workspace, region_id: str) -> tuple[Output, ...]:
+    """Return the files a region has besides its rasters; cheap, nothing is made.
+
+    Raises
+    ------
+    NotFound
+        There is no such region.
+    """
+    view = find_region_view(workspace, region_id)
+    names = ["report.html", "region.geojson", "history.csv"]
+    if view.evaluation is not None:
+        names.append("accuracy.csv")
+    if view.refresh is not None:
+        names += ["areas.csv", "tiles.geojson", "tiles.csv"]
+    if view.n_scenes:
+        names.append("scenes.csv")
+    if _list_labels(workspace, region_id):
+        names += ["labels.geojson", "labels.csv"]
+    return tuple(_OUTPUTS[name][0] for name in _OUTPUTS if name in names)
+
+
+def make_output(workspace: Workspace, region_id: str, name: str) -> tuple[bytes, Output]:
+    """Return one file of a region.
+
+    Raises
+    ------
+    NotFound
+        There is no such region, or it has no such file.
+    """
+    view = find_region_view(workspace, region_id)
+    output, make = _OUTPUTS.get(name, (None, None))
+    data = make(workspace, view) if make is not None else None
+    if data is None or output is None:
+        known = ", ".join(item.name for item in list_outputs(workspace, region_id))
+        raise NotFound(f"region {region_id!r} has no file {name!r}; it has {known}.")
+    return data, output
+
+
+def _make_report(workspace: Workspace, view: RegionView) -> bytes:
+    return make_report(workspace, view.region.region_id).encode()
+
+
+def _make_region(workspace: Workspace, view: RegionView) -> bytes:
+    e, reach = view.evaluation, view.reach
+    properties = {
+        "region_id": view.region.region_id,
+        "name": view.region.name,
+        "kind": view.region.kind.value,
+        "is_simulated": view.region.kind is RegionKind.SIMULATED,
+        "area_km2": view.region.area_km2,
+        "balanced_accuracy": e.balanced.value if e else None,
+        "balanced_accuracy_low": e.balanced.low if e else None,
+        "balanced_accuracy_high": e.balanced.high if e else None,
+        "estimand": e.estimand if e else None,
+        "reach": reach.value if reach else None,
+        "reach_target": view.reach_target,
+        "cpu_s_per_km2": view.cpu_s_per_km2,
+        "model": view.serving.name if view.serving else None,
+        "refreshed_at": view.refreshed_at,
+        "attribution": view.region.attribution,
+    }
+    return _write_geojson([(json.loads(view.region.outline), properties)])
+
+
+def _make_accuracy(workspace: Workspace, view: RegionView) -> bytes | None:
+    e = view.evaluation
+    if e is None:
+        return None
+    rows = [("overall accuracy", "", e.overall), ("balanced accuracy", "", e.balanced)]
+    if e.auc is not None:
+        rows.append(("AUC", "", e.auc))
+    names = e.matrix.class_names
+    for figure, estimates in (
+        ("user's accuracy", e.users),
+        ("producer's accuracy", e.producers),
+        ("F1", e.f1),
+    ):
+        rows += [(figure, name, value) for name, value in zip(names, estimates, strict=True)]
+    head = ("figure", "class", "value", "low", "high", "level", "method", "n", "estimand")
+    return _write_csv(
+        head,
+        [(f, c, v.value, v.low, v.high, v.level, v.method, v.n, e.estimand) for f, c, v in rows],
+    )
+
+
+def _make_areas(workspace: Workspace, view: RegionView) -> bytes | None:
+    if view.refresh is None:
+        return None
+    return _write_csv(
+        ("class", "mapped_km2", "map_id"),
+        [(n, km2, view.refresh.map_id) for n, km2 in view.refresh.class_areas_km2.items()],
+    )
+
+
+_TILE_COLUMNS = (
+    "tile_id",
+    "action",
+    "reason",
+    "computed_at",
+    "confirmed_at",
+    "n_inside",
+    "n_valid",
+)
+
+
+def _read_tiles(workspace: Workspace, view: RegionView) -> list[dict[str, object]]:
+    done = workspace.ledger.read_last(RefreshDone, region_id=view.region.region_id)
+    rows = read_table(workspace.blobs.get(done.tiles_id)) if done else []
+    columns = (*_TILE_COLUMNS, "full_cpu_s")
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
+def _make_tile_table(workspace: Workspace, view: RegionView) -> bytes | None:
+    rows = _read_tiles(workspace, view)
+    return _write_csv(tuple(rows[0]), [tuple(row.values()) for row in rows]) if rows else None
+
+
+def _make_tile_outlines(workspace: Workspace, view: RegionView) -> bytes | None:
+    """Tiles as polygons in EPSG:4326, with when and why each was computed."""
+    rows = {str(row["tile_id"]): row for row in _read_tiles(workspace, view)}
+    if not rows:
+        return None
+    inputs = load_scenes(workspace, view.region.region_id)
+    features = []
+    for tile in cut_tiles(inputs.grid, inputs.tile_px):
+        if tile.tile_id in rows:
+            box = make_geobox(inputs.grid, tile).extent.to_crs("EPSG:4326")
+            features.append((box.json, rows[tile.tile_id]))
+    return _write_geojson(features)
+
+
+def _make_scenes(workspace: Workspace, view: RegionView) -> bytes | None:
+    if not view.n_scenes:
+        return None
+    scenes = load_scenes(workspace, view.region.region_id).scenes
+    return _write_csv(
+        (
+            "scene_id",
+            "sensed_at",
+            "sensor",
+            "processing_baseline",
+            "west",
+            "south",
+            "east",
+            "north",
+        ),
+        [(s.scene_id, s.sensed_at, s.sensor, s.processing_baseline, *s.bounds) for s in scenes],
+    )
+
+
+def _make_history(workspace: Workspace, view: RegionView) -> bytes:
+    entries = list_history(workspace, view.region.region_id)
+    return _write_csv(
+        ("at", "actor", "what", "detail"), [(e.at, e.actor, e.what, e.detail) for e in entries]
+    )
+
+
+def _list_labels(workspace: Workspace, region_id: str) -> list[LabelsAdded]:
+    """Return uploads that are kept; erased ones have no rows any more."""
+    facts = [r.fact for r in workspace.ledger.read(LabelsAdded, region_id=region_id)]
+    return [fact for fact in facts if workspace.blobs.exists(fact.labels_id)]
+
+
+def _make_label_points(workspace: Workspace, view: RegionView) -> bytes | None:
+    features = []
+    for fact in _list_labels(workspace, view.region.region_id):
+        data = workspace.blobs.get(fact.labels_id)
+        for feature in json.loads(make_points_geojson(data, view.legend))["features"]:
+            told = {"role": fact.role, "labels_id": fact.labels_id[:12]}
+            features.append((feature["geometry"], {**feature["properties"], **told}))
+    return _write_geojson(features) if features else None
+
+
+def _make_label_table(workspace: Workspace, view: RegionView) -> bytes | None:
+    """Labels as a table that can be uploaded again."""
+    names = dict(zip(view.legend.codes, view.legend.names, strict=True))
+    rows: list[tuple[object, ...]] = []
+    for fact in _list_labels(workspace, view.region.region_id):
+        points = read_points(workspace.blobs.get(fact.labels_id))
+        if not points.has_places:
+            continue
+        for geometry, code in zip(points.geometry, points.codes.tolist(), strict=True):
+            wkt = shapely.to_wkt(geometry, rounding_precision=7)
+            rows.append((wkt, names.get(code, str(code)), fact.role, fact.labels_id[:12]))
+    return _write_csv(("wkt", "class", "role", "labels_id"), rows) if rows else None
+
+
+def _write_geojson(features: Sequence[tuple[object, Mapping[str, object]]]) -> bytes:
+    document = {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "geometry": geometry, "properties": properties}
+            for geometry, properties in features
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _write_csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """UTF-8 with a byte-order mark; no cell is run as a formula by a spreadsheet."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow(["" if cell is None else guard_cell(str(cell)) for cell in row])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+_OUTPUTS: Mapping[str, tuple[Output, _Maker]] = {
+    name: (Output(name=name, title=title, media_type=media_type), make)
+    for name, title, media_type, make in (
+        ("report.html", "Region report, one page that prints well", HTML, _make_report),
+        ("region.geojson", "Outline with the region's figures", GEOJSON, _make_region),
+        ("accuracy.csv", "Accuracy with intervals", CSV, _make_accuracy),
+        ("areas.csv", "Mapped area by class", CSV, _make_areas),
+        ("labels.geojson", "Labels with class and role", GEOJSON, _make_label_points),
+        ("labels.csv", "Labels as a table that can be uploaded again", CSV, _make_label_table),
+        ("tiles.geojson", "Tiles: when and why each was computed", GEOJSON, _make_tile_outlines),
+        ("tiles.csv", "The same as a table", CSV, _make_tile_table),
+        ("scenes.csv", "Scenes the map is made from", CSV, _make_scenes),
+        ("history.csv", "What happened to the region", CSV, _make_history),
+    )
+}
