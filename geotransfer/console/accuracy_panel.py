@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from geotransfer.console.evaluation_panel import ESTIMANDS, show_evaluation, show_figures
-from geotransfer.console.interval_chart import show_by_distance, show_intervals
+from geotransfer.console.interval_chart import show_by_distance, show_intervals, write_interval
 from geotransfer.core.accuracy_report import AccuracyReport, AreaReport, ClassArea, NamedEvaluation
 from geotransfer.core.estimate import Estimate
 from geotransfer.core.region import RegionKind
@@ -75,9 +75,9 @@ def _make_row(figure: NamedEvaluation) -> dict[str, str]:
     return {
         "kind": ESTIMANDS.get(e.estimand, e.estimand).split(":")[0],
         "what was judged": figure.name,
-        "balanced accuracy": str(e.balanced),
-        "overall accuracy": str(e.overall),
-        "AUC": "–" if e.auc is None else str(e.auc),
+        "balanced accuracy": write_interval(e.balanced),
+        "overall accuracy": write_interval(e.overall),
+        "AUC": "–" if e.auc is None else write_interval(e.auc),
         "labels": str(e.matrix.n),
         "kept apart": "–" if e.separation_km is None else f"{e.separation_km:.2g} km",
     }
@@ -102,7 +102,7 @@ def _show_distances(report: AccuracyReport) -> None:
             pd.DataFrame(
                 {
                     "distance (km)": [f"{start:g}–{stop:g}" for start, stop, _ in rows],
-                    "overall accuracy": [str(e) for _, _, e in rows],
+                    "overall accuracy": [write_interval(e) for _, _, e in rows],
                     "labels": [e.n for _, _, e in rows],
                 }
             ),
@@ -173,7 +173,7 @@ def _show_km2(e: Estimate) -> str:
 
 
 def _show_share(e: Estimate) -> str:
-    return str(e) if e.n else "unknown"
+    return write_interval(e) if e.n else "unknown"
 
 
 def _show_one(report: AccuracyReport) -> None:

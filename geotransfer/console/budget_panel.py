@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from geotransfer.console.interval_chart import write_gain
 from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.console.strategy_panel import name_strategy
 from geotransfer.console.waiting import list_running
@@ -82,11 +83,10 @@ def show_answer(workspace: Workspace, report: BudgetReport, *, key: str) -> None
 
 
 def _make_step_row(step: BudgetStep) -> dict[str, str]:
-    gain = step.gain
     return {
         "labels": f"{step.n_labels:,}",
         "more": f"+{step.more:,}" if step.more else "",
-        "gain over global (AUC)": f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
+        "gain over global (AUC)": write_gain(step.gain),
         "this step adds": f"{step.further:+.3f}" if step.more else "",
         "this step costs": "" if step.cost_usd is None else f"{step.cost_usd:,.0f} USD",
         "how": "measured" if step.is_measured else "forecast",

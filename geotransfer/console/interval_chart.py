@@ -12,6 +12,18 @@ from geotransfer.core.estimate import Estimate
 
 ROW_PX = 34
 COLOR = "#0b6e6e"
+PADDING = {"left": 5, "right": 24, "top": 5, "bottom": 5}
+"""Around a chart: the last label of an axis would lose its end otherwise."""
+
+
+def write_interval(e: Estimate) -> str:
+    """Return a figure with its interval, which no table breaks over two lines."""
+    return str(e).replace("–", "\u2060–\u2060")
+
+
+def write_gain(e: Estimate) -> str:
+    """Return a difference with its interval, signs in front."""
+    return f"{e.value:+.3f} ({e.low:+.3f}\u00a0to\u00a0{e.high:+.3f})"
 
 
 def show_intervals(
@@ -79,7 +91,7 @@ def show_intervals(
         layers.insert(
             0, alt.Chart(line).mark_rule(strokeDash=[4, 3], color="#888").encode(x="at:Q")
         )
-    chart = alt.layer(*layers).properties(height=ROW_PX * len(rows) + 40)
+    chart = alt.layer(*layers).properties(height=ROW_PX * len(rows) + 40, padding=PADDING)
     st.altair_chart(chart, alt=alternative)
 
 
@@ -125,4 +137,6 @@ def show_by_distance(
             ],
         )
     )
-    st.altair_chart(alt.layer(bars, points).properties(height=260), alt=alternative)
+    st.altair_chart(
+        alt.layer(bars, points).properties(height=260, padding=PADDING), alt=alternative
+    )

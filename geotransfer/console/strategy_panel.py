@@ -5,7 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from geotransfer.console.interval_chart import show_by_distance, show_intervals
+from geotransfer.console.interval_chart import (
+    show_by_distance,
+    show_intervals,
+    write_gain,
+    write_interval,
+)
 from geotransfer.core.verdict import StrategyResult, Verdict
 
 STRATEGY_NAMES = {
@@ -42,11 +47,8 @@ def show_strategies(verdict: Verdict) -> None:
         pd.DataFrame(
             {
                 "strategy": [name_strategy(row.strategy) for row in rows],
-                "AUC": [str(row.auc) for row in rows],
-                "gain over global": [
-                    f"{row.gain.value:+.3f} ({row.gain.low:+.3f} to {row.gain.high:+.3f})"
-                    for row in rows
-                ],
+                "AUC": [write_interval(row.auc) for row in rows],
+                "gain over global": [write_gain(row.gain) for row in rows],
                 "why": [explain_strategy(row, verdict) for row in rows],
             }
         ),
@@ -98,10 +100,7 @@ def show_gain_by_distance(verdict: Verdict) -> None:
             pd.DataFrame(
                 {
                     "distance (km)": [f"{d.from_km:.2g}–{d.to_km:.2g}" for d in rows],
-                    "gain (AUC)": [
-                        f"{d.gain.value:+.3f} ({d.gain.low:+.3f} to {d.gain.high:+.3f})"
-                        for d in rows
-                    ],
+                    "gain (AUC)": [write_gain(d.gain) for d in rows],
                     "labels": [d.gain.n for d in rows],
                     "share of the map": shares,
                 }

@@ -190,7 +190,7 @@ def _show_side(view: RegionView, suggestion_id: str, suggestion: Suggestion) -> 
         st.session_state["explore-labels"] = f"suggested/{suggestion_id}"
         st.session_state["explore-labelling"] = True
         # What the map says there must not decide what its label says.
-        st.session_state["explore-layer"] = st.session_state["explore-kept"] = "true-colour"
+        st.session_state["explore-kept"] = "true-colour"
 
     if st.button(
         "Label by clicking in Explore",
