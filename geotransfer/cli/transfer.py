@@ -94,6 +94,8 @@ def suggest(
 
     if out.suffix.lower() not in (".geojson", ".json", ".csv"):
         raise InputError(f"--out {out} is neither .geojson nor .csv; give one of these names.")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}; make it first.")
     session = find_session(context)
     workspace = session.open()
     arguments: dict[str, str | int | float | bool | None] = {

@@ -103,7 +103,7 @@ def _set_every(session: Session, workspace: Workspace, region: str, every: str) 
 
 @explain_errors
 def evaluate(context: typer.Context, region: str, here: Here = False) -> None:
-    """Judge a region's map on its holdout points."""
+    """Judge a region's map by labels it never saw; `accuracy` shows every figure."""
     session = find_session(context)
     workspace = session.open()
     job = run_command(

@@ -99,8 +99,8 @@ def evaluate_region(
         if leak is not None:
             raise leak
         raise NotFound(
-            f"region {region_id!r} has no labels to judge its map by; upload points that are never"
-            f" used to fine-tune: `geotransfer labels add {region_id} FILE --holdout`."
+            f"region {region_id!r} has no holdout set and no other labels; upload points that are"
+            f" never used to fine-tune: `geotransfer labels add {region_id} FILE --holdout`."
         )
     progress(3, STEPS, "writing the report")
     report = _make_report(workspace, done, judged, folds, str(leak) if leak else fold_note)

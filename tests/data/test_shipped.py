@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from geotransfer.core.applicability import AccuracyCurve
+from geotransfer.core.decode import from_plain
 from geotransfer.core.identity import hash_bytes
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.store.shipped import (
     BASELINE,
     BASELINE_CARD,
+    EXPECTED_ACCURACY,
     PROTOTYPES,
     REGIONS,
     locate_shipped,
@@ -62,6 +65,18 @@ def test_every_region_ships_a_rehearsal_with_its_rivals() -> None:
         assert {"keep_global", "pooled", "regional_only"} <= strategies
         assert entry["rehearsal"]["n_labels"] == 100
         assert all(c["separation"] for c in entry["budget"]["curves"])
+
+
+def test_expected_accuracy_is_that_of_the_left_out_regions() -> None:
+    """An isotonic fit keeps the mean, and its bins hold equally many rows."""
+    curve = from_plain(AccuracyCurve, json.loads(locate_shipped(EXPECTED_ACCURACY).read_text()))
+    judged = [entry["evaluations"][0]["evaluation"]["overall"] for entry in read_regions().values()]
+    rows = sum(e["n"] for e in judged)
+    right = sum(e["n"] * e["value"] for e in judged)
+    assert curve.n == rows
+    assert np.mean(curve.value) == pytest.approx(right / rows, abs=0.002)
+    assert list(curve.value) == sorted(curve.value, reverse=True)
+    assert all(a <= b <= c for a, b, c in zip(curve.low, curve.value, curve.high, strict=True))
 
 
 @pytest.mark.reference
