@@ -9,12 +9,12 @@ from geotransfer.console.raster_catalog import WorkspaceCatalog
 from geotransfer.console.server import PREFIX, make_config, make_region_routes
 from geotransfer.settings import read_settings
 from geotransfer.tiles.routes import make_routes
-from geotransfer.wiring import read_pixel, read_plan
+from geotransfer.wiring import RegionOutputs, read_pixel, read_plan
 
 SETTINGS = read_settings(os.environ)
-ROUTES = [*make_region_routes(), *make_routes(WorkspaceCatalog(SETTINGS), prefix=PREFIX)]
+ROUTES = make_routes(WorkspaceCatalog(SETTINGS), files=RegionOutputs(SETTINGS), prefix=PREFIX)
 offer_pixel_reader(read_pixel)
 offer_plan_reader(read_plan)
-app = st.App("geotransfer/console/main.py", routes=ROUTES)
+app = st.App("geotransfer/console/main.py", routes=[*make_region_routes(), *ROUTES])
 if __name__ == "__main__":
     app.run(config=make_config(SETTINGS))

@@ -14,7 +14,8 @@ from typing import Any
 from geotransfer.core.identity import to_plain
 from geotransfer.core.job import Command, Job
 from geotransfer.errors import GeoTransferError, JobCancelled, JobLost
-from geotransfer.store.workspace import Workspace
+from geotransfer.settings import Settings
+from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.workflows.costing import read_cpu_s
 from geotransfer.workflows.job_views import PlanView
 from geotransfer.workflows.progress import Progress
@@ -337,3 +338,26 @@ def read_plan(workspace: Workspace, region_id: str) -> PlanView:
         predicted=planned.predicted,
         avoided=planned.avoided,
     )
+
+
+class RegionOutputs:
+    """The regions' tables, vectors and reports for the download routes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def list_files(self, region_id: str) -> tuple[str, ...]:
+        """Return the names of a region's files."""
+        from geotransfer.workflows.output_list import list_outputs
+        from geotransfer.workflows.views import find_region_view
+
+        workspace = open_workspace(self._settings, create=True)
+        view = find_region_view(workspace, region_id)
+        return tuple(output.name for output in list_outputs(workspace, view))
+
+    def make_file(self, region_id: str, name: str) -> tuple[bytes, str]:
+        """Return one of a region's files and its media type; science is loaded here."""
+        from geotransfer.workflows.outputs import make_output
+
+        data, output = make_output(open_workspace(self._settings, create=True), region_id, name)
+        return data, output.media_type

@@ -12,6 +12,7 @@ from geotransfer.cli import (
     calibrate,
     cost,
     regions,
+    reporting,
     rows,
     scenes,
     serving,
@@ -70,6 +71,7 @@ transfer.register(app)
 training.register(app)
 rows.register(app)
 zones.register(app)
+reporting.register(app)
 serving.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -59,6 +60,22 @@ class RasterCatalog(Protocol):
         """Return a region's layer, of the current map or of the map named by ``version``."""
         ...
 
+    def list_rasters(self, region_id: str, version: str | None) -> Mapping[str, RasterEntry]:
+        """Return every layer of a region's map by its name; empty where there is no map."""
+        ...
+
     def read_vector(self, name: str, version: str | None) -> bytes | None:
         """Return a GeoJSON document by name: ``regions``, ``points/<id>`` …, in EPSG:4326."""
+        ...
+
+
+class RegionFiles(Protocol):
+    """A region's tables, vectors and report; called on worker threads."""
+
+    def list_files(self, region_id: str) -> tuple[str, ...]:
+        """Return the names of the files there are; raises ``NotFound`` for an unknown region."""
+        ...
+
+    def make_file(self, region_id: str, name: str) -> tuple[bytes, str]:
+        """Return a file and its media type; raises ``NotFound`` where there is none."""
         ...

@@ -12,7 +12,6 @@ import html
 import logging
 import math
 import os
-import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -26,7 +25,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from geotransfer.errors import GeoTransferError, InputError, NotFound
-from geotransfer.tiles.catalog import RasterCatalog, RasterEntry
+from geotransfer.tiles.catalog import RasterCatalog, RasterEntry, RegionFiles
+from geotransfer.tiles.downloads import CLIENT_GONE, NAME, Downloads
 from geotransfer.tiles.outlines import read_outlines
 from geotransfer.tiles.vendor import MEDIA_TYPES, read_vendor_file
 
@@ -37,18 +37,22 @@ PREVIEW_PX = 1024
 """Largest side of a preview."""
 MAX_ZOOM = 24
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _HEADERS = {
     "Cache-Control": "private, no-cache",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _ONE_DAY = "private, max-age=86400"
-_CLIENT_GONE = 499
 _log = logging.getLogger(__name__)
 
 
-def make_routes(catalog: RasterCatalog, *, prefix: str = "/geo", n_threads: int = 0) -> list[Route]:
+def make_routes(
+    catalog: RasterCatalog,
+    *,
+    files: RegionFiles | None = None,
+    prefix: str = "/geo",
+    n_threads: int = 0,
+) -> list[Route]:
     """Make the routes, to be given to ``st.App(…, routes=…)`` or to Starlette.
 
     ::
@@ -59,18 +63,24 @@ def make_routes(catalog: RasterCatalog, *, prefix: str = "/geo", n_threads: int 
         {prefix}/raster/{region}/{layer}/point?lon=&lat=     its value at a place
         {prefix}/vector/{name}.geojson                       ``countries``, and the catalog's own
         {prefix}/download/{region}/{layer}.tif               the file, as it is
+        {prefix}/download/{region}/{layer}.qml               its style for QGIS
+        {prefix}/download/{region}/{name}                    a table, vector or report of the region
+        {prefix}/download/{region}/everything.zip            all of them in one archive
         {prefix}/vendor/maplibre-gl.js, .css                 the map library
 
     Each takes ``?v=`` for one version of a map. What is unknown is 404, with a sentence as JSON.
 
     Parameters
     ----------
+    files
+        The regions' other files; None: there are none to download.
     prefix
         Path before all routes; includes ``server.baseUrlPath`` where one is set.
     n_threads
         Threads that read rasters; 0: one for each processor, at most four.
     """
     service = _Service(catalog, n_threads or min(4, len(os.sched_getaffinity(0))))
+    downloads = Downloads(catalog, files, run=service.run, find=service.find_layer)
     layer = f"{prefix}/raster/{{region}}/{{layer}}"
     table: dict[str, Endpoint] = {
         f"{layer}/{{z:int}}/{{x:int}}/{{y:int}}.png": service.send_tile,
@@ -79,6 +89,9 @@ def make_routes(catalog: RasterCatalog, *, prefix: str = "/geo", n_threads: int 
         f"{layer}/point": service.send_point,
         f"{prefix}/vector/{{name:path}}.geojson": service.send_vector,
         f"{prefix}/download/{{region}}/{{layer}}.tif": service.send_file,
+        f"{prefix}/download/{{region}}/{{layer}}.qml": downloads.send_style,
+        f"{prefix}/download/{{region}}/everything.zip": downloads.send_archive,
+        f"{prefix}/download/{{region}}/{{name}}": downloads.send_file,
         f"{prefix}/vendor/{{name}}": service.send_vendor_file,
         f"{prefix}/{{rest:path}}": _refuse_unknown,
     }
@@ -128,7 +141,7 @@ class _Service:
             WeakKeyDictionary()
         )
 
-    async def _run(self, request: Request, work: Callable[[], Answer]) -> Answer | None:
+    async def run(self, request: Request, work: Callable[[], Answer]) -> Answer | None:
         """Run ``work`` on a reading thread in turn; None if the client has gone meanwhile."""
         loop = asyncio.get_running_loop()
         turns = self._turns.setdefault(loop, asyncio.Semaphore(self._n_threads))
@@ -140,9 +153,12 @@ class _Service:
 
     def _find_entry(self, request: Request) -> RasterEntry:
         region, layer = request.path_params["region"], request.path_params["layer"]
-        version = request.query_params.get("v")
+        return self.find_layer(region, layer, request.query_params.get("v"))
+
+    def find_layer(self, region: str, layer: str, version: str | None) -> RasterEntry:
+        """Return a layer whose file may be served: named by us, and inside the catalog's folder."""
         entry = None
-        if all(_NAME.fullmatch(text) for text in (region, layer, version or "current")):
+        if all(NAME.fullmatch(text) for text in (region, layer, version or "current")):
             entry = self._catalog.find_raster(region, layer, version)
         if entry is None:
             which = f" in version {version!r}" if version else ""
@@ -167,7 +183,7 @@ class _Service:
             tag = _make_tag(entry, f"{z}/{x}/{y}")
             return _answer_cached(request, tag, partial(_render_tile, entry, z, x, y))
 
-        return await self._run(request, work) or Response(status_code=_CLIENT_GONE)
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
     async def send_preview(self, request: Request) -> Response:
         width = _read_number(request, "width", default=PREVIEW_PX)
@@ -179,7 +195,7 @@ class _Service:
             tag = _make_tag(entry, f"preview {width}")
             return _answer_cached(request, tag, partial(_render_preview, entry, int(width)))
 
-        return await self._run(request, work) or Response(status_code=_CLIENT_GONE)
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
     async def send_point(self, request: Request) -> Response:
         lon, lat = _read_number(request, "lon"), _read_number(request, "lat")
@@ -190,7 +206,7 @@ class _Service:
             value = asdict(read_point(self._find_entry(request), lon, lat))
             return JSONResponse({"lon": lon, "lat": lat, **value}, headers=_HEADERS)
 
-        return await self._run(request, work) or Response(status_code=_CLIENT_GONE)
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
     async def send_tilejson(self, request: Request) -> Response:
         def work() -> Response:
@@ -213,7 +229,7 @@ class _Service:
             }
             return JSONResponse(document, headers=_HEADERS)
 
-        return await self._run(request, work) or Response(status_code=_CLIENT_GONE)
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
     async def send_vector(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -223,18 +239,18 @@ class _Service:
             data = None
             if name == "countries":
                 data = read_outlines()
-            elif all(_NAME.fullmatch(part) for part in (*name.split("/"), version or "current")):
+            elif all(NAME.fullmatch(part) for part in (*name.split("/"), version or "current")):
                 data = self._catalog.read_vector(name, version)
             if data is None:
                 raise NotFound(f"there is no vector layer {name!r}; reload the page.")
             return _send_bytes(request, data, "application/geo+json")
 
-        return await self._run(request, work) or Response(status_code=_CLIENT_GONE)
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
     async def send_file(self, request: Request) -> Response:
-        entry = await self._run(request, partial(self._find_entry, request))
+        entry = await self.run(request, partial(self._find_entry, request))
         if entry is None:
-            return Response(status_code=_CLIENT_GONE)
+            return Response(status_code=CLIENT_GONE)
         region, layer = request.path_params["region"], request.path_params["layer"]
         return FileResponse(
             entry.path,
@@ -250,7 +266,7 @@ class _Service:
             data = read_vendor_file(name)
             return _send_bytes(request, data, MEDIA_TYPES[name])
 
-        return await self._run(request, work) or Response(status_code=_CLIENT_GONE)
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
 
 def _read_number(request: Request, name: str, *, default: float | None = None) -> float:

@@ -6,11 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import shapely
 
-from geotransfer.core.fact import LabelsAdded, RefreshDone
+from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import cut_tiles
 from geotransfer.core.region import RegionKind
 from geotransfer.errors import NotFound
@@ -19,45 +18,12 @@ from geotransfer.labels.exports import guard_cell
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.label_points import make_points_geojson, read_points
+from geotransfer.workflows.output_list import OUTPUTS, Output, list_kept_labels, list_outputs
 from geotransfer.workflows.report import make_report
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.views import RegionView, find_region_view, list_history
 
-GEOJSON, CSV, HTML = "application/geo+json", "text/csv; charset=utf-8", "text/html; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """One file of a region."""
-
-    name: str
-    """File name, without the region's."""
-    title: str
-    media_type: str
-
-
 _Maker = Callable[[Workspace, RegionView], bytes | None]
-
-
-def list_outputs(workspace: Workspace, region_id: str) -> tuple[Output, ...]:
-    """Return the files a region has besides its rasters; cheap, nothing is made.
-
-    Raises
-    ------
-    NotFound
-        There is no such region.
-    """
-    view = find_region_view(workspace, region_id)
-    names = ["report.html", "region.geojson", "history.csv"]
-    if view.evaluation is not None:
-        names.append("accuracy.csv")
-    if view.refresh is not None:
-        names += ["areas.csv", "tiles.geojson", "tiles.csv"]
-    if view.n_scenes:
-        names.append("scenes.csv")
-    if _list_labels(workspace, region_id):
-        names += ["labels.geojson", "labels.csv"]
-    return tuple(_OUTPUTS[name][0] for name in _OUTPUTS if name in names)
 
 
 def make_output(workspace: Workspace, region_id: str, name: str) -> tuple[bytes, Output]:
@@ -69,12 +35,12 @@ def make_output(workspace: Workspace, region_id: str, name: str) -> tuple[bytes,
         There is no such region, or it has no such file.
     """
     view = find_region_view(workspace, region_id)
-    output, make = _OUTPUTS.get(name, (None, None))
+    make = _MAKERS.get(name)
     data = make(workspace, view) if make is not None else None
-    if data is None or output is None:
-        known = ", ".join(item.name for item in list_outputs(workspace, region_id))
+    if data is None:
+        known = ", ".join(item.name for item in list_outputs(workspace, view))
         raise NotFound(f"region {region_id!r} has no file {name!r}; it has {known}.")
-    return data, output
+    return data, OUTPUTS[name]
 
 
 def _make_report(workspace: Workspace, view: RegionView) -> bytes:
@@ -196,15 +162,9 @@ def _make_history(workspace: Workspace, view: RegionView) -> bytes:
     )
 
 
-def _list_labels(workspace: Workspace, region_id: str) -> list[LabelsAdded]:
-    """Return uploads that are kept; erased ones have no rows any more."""
-    facts = [r.fact for r in workspace.ledger.read(LabelsAdded, region_id=region_id)]
-    return [fact for fact in facts if workspace.blobs.exists(fact.labels_id)]
-
-
 def _make_label_points(workspace: Workspace, view: RegionView) -> bytes | None:
     features = []
-    for fact in _list_labels(workspace, view.region.region_id):
+    for fact in list_kept_labels(workspace, view.region.region_id):
         data = workspace.blobs.get(fact.labels_id)
         for feature in json.loads(make_points_geojson(data, view.legend))["features"]:
             told = {"role": fact.role, "labels_id": fact.labels_id[:12]}
@@ -216,7 +176,7 @@ def _make_label_table(workspace: Workspace, view: RegionView) -> bytes | None:
     """Labels as a table that can be uploaded again."""
     names = dict(zip(view.legend.codes, view.legend.names, strict=True))
     rows: list[tuple[object, ...]] = []
-    for fact in _list_labels(workspace, view.region.region_id):
+    for fact in list_kept_labels(workspace, view.region.region_id):
         points = read_points(workspace.blobs.get(fact.labels_id))
         if not points.has_places:
             continue
@@ -247,18 +207,15 @@ def _write_csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
-_OUTPUTS: Mapping[str, tuple[Output, _Maker]] = {
-    name: (Output(name=name, title=title, media_type=media_type), make)
-    for name, title, media_type, make in (
-        ("report.html", "Region report, one page that prints well", HTML, _make_report),
-        ("region.geojson", "Outline with the region's figures", GEOJSON, _make_region),
-        ("accuracy.csv", "Accuracy with intervals", CSV, _make_accuracy),
-        ("areas.csv", "Mapped area by class", CSV, _make_areas),
-        ("labels.geojson", "Labels with class and role", GEOJSON, _make_label_points),
-        ("labels.csv", "Labels as a table that can be uploaded again", CSV, _make_label_table),
-        ("tiles.geojson", "Tiles: when and why each was computed", GEOJSON, _make_tile_outlines),
-        ("tiles.csv", "The same as a table", CSV, _make_tile_table),
-        ("scenes.csv", "Scenes the map is made from", CSV, _make_scenes),
-        ("history.csv", "What happened to the region", CSV, _make_history),
-    )
+_MAKERS: Mapping[str, _Maker] = {
+    "report.html": _make_report,
+    "region.geojson": _make_region,
+    "accuracy.csv": _make_accuracy,
+    "areas.csv": _make_areas,
+    "labels.geojson": _make_label_points,
+    "labels.csv": _make_label_table,
+    "tiles.geojson": _make_tile_outlines,
+    "tiles.csv": _make_tile_table,
+    "scenes.csv": _make_scenes,
+    "history.csv": _make_history,
 }

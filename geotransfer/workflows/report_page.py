@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -35,7 +36,7 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line);
 vertical-align:top;overflow-wrap:anywhere}
 thead th{white-space:nowrap;color:var(--soft);font-weight:600;overflow-wrap:normal}
-tbody th{font-weight:500}
+tbody th{font-weight:500;min-width:5.5em}
 figure{margin:0}
 figure img{display:block;width:100%;max-height:36rem;object-fit:contain;object-position:left top;
 image-rendering:pixelated}
@@ -93,12 +94,17 @@ def make_cards(cards: Sequence[tuple[str, str, str]]) -> str:
     return f'<div class="cards">{shown}</div>'
 
 
+def _bind_units(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=(?:km²|MB|Wh|USD)(?:\s|$))", "\u00a0", text)
+
+
 def make_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
     """Return a table whose first column names the rows."""
     top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     lines = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td>{_bind_units(escape(cell))}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )

@@ -38,6 +38,13 @@ class FolderCatalog:
         self.asked.append((region_id, layer, version))
         return self.rasters.get((region_id, layer, version))
 
+    def list_rasters(self, region_id: str, version: str | None) -> dict[str, RasterEntry]:
+        return {
+            layer: entry
+            for (region, layer, v), entry in self.rasters.items()
+            if region == region_id and v == version
+        }
+
     def read_vector(self, name: str, version: str | None) -> bytes | None:
         return self.vectors.get(name)
 

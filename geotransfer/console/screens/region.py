@@ -9,6 +9,7 @@ from geotransfer.console.accuracy_panel import show_accuracy
 from geotransfer.console.applicability_panel import show_applicability
 from geotransfer.console.layers_panel import show_layers
 from geotransfer.console.map_panel import show_previews
+from geotransfer.console.outputs_panel import show_outputs
 from geotransfer.console.rehearsal_panel import show_rehearsal
 from geotransfer.console.state import (
     explain_errors,
@@ -56,16 +57,29 @@ def show() -> None:
     _show_actions(workspace, view)
     _show_figures(view)
     if view.region.kind is RegionKind.TABLE:
-        accuracy, rehearsal, history = st.tabs(["Accuracy", "Rehearsal", "History"])
+        accuracy, rehearsal, outputs, history = st.tabs(
+            ["Accuracy", "Rehearsal", "Report and downloads", "History"]
+        )
         with accuracy:
             show_accuracy(workspace, view)
         with rehearsal:
             show_rehearsal(workspace, view)
+        with outputs:
+            show_outputs(workspace, view)
         with history:
             _show_history(workspace, region_id)
         return
-    overview, accuracy, applicability, zones, scenes, runs, history = st.tabs(
-        ["Map", "Accuracy", "Applicability", "Zones", "Scenes", "Runs and cost", "History"]
+    overview, accuracy, applicability, zones, scenes, runs, outputs, history = st.tabs(
+        [
+            "Map",
+            "Accuracy",
+            "Applicability",
+            "Zones",
+            "Scenes",
+            "Runs and cost",
+            "Report and downloads",
+            "History",
+        ]
     )
     with overview:
         show_previews(view)
@@ -82,6 +96,8 @@ def show() -> None:
         _show_scenes(workspace, view)
     with runs, explain_errors():
         _show_runs(workspace, view)
+    with outputs, explain_errors():
+        show_outputs(workspace, view)
     with history:
         _show_history(workspace, region_id)
 
