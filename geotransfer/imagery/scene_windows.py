@@ -31,6 +31,7 @@ from geotransfer.imagery.access import (
     sign,
     strip_secrets,
 )
+from geotransfer.imagery.foreign_grids import read_positions
 from geotransfer.imagery.grids import make_geobox, mask_shape
 from geotransfer.imagery.masks import find_bad, find_mask
 from geotransfer.imagery.raster_files import open_raster
@@ -185,7 +186,7 @@ def _is_exact(asset: Asset) -> bool:
 def read_window(
     scene: Scene, asset: Asset, geobox: GeoBox, *, out: NDArray[np.int16] | None = None
 ) -> Window | None:
-    """Read the geobox's window of a file on the same pixel grid; None where it is on another.
+    """Read the geobox's window of a file; None where it is in the same CRS but on another grid.
 
     Parameters
     ----------
@@ -200,8 +201,11 @@ def read_window(
                     " placed, it states no CRS; restore the file or assign one.",
                     scene.scene_id,
                 )
+            if file.crs != str(geobox.crs):
+                fill = asset.nodata if asset.nodata is not None else 0
+                return Window(*read_positions(file, asset.band, geobox, fill=fill))
             offset = find_offset(file.affine, geobox.affine)
-            if offset is None or file.crs != str(geobox.crs):
+            if offset is None:
                 return None
             row, col = offset
             height, width = geobox.shape
