@@ -18,10 +18,14 @@ _HOMES = {
     "check_file": "geotransfer.workflows.labels",
     "evaluate_region": "geotransfer.workflows.evaluate",
     "explain_pixel": "geotransfer.workflows.pixel",
+    "find_accuracy": "geotransfer.workflows.transfer_views",
+    "find_budget": "geotransfer.workflows.transfer_views",
     "find_verdict": "geotransfer.workflows.promote",
     "fine_tune_region": "geotransfer.workflows.fine_tune",
     "list_history": "geotransfer.workflows.views",
     "list_region_views": "geotransfer.workflows.views",
+    "map_applicability": "geotransfer.workflows.applicability_maps",
+    "measure_region_budget": "geotransfer.workflows.budget_curve",
     "open_cube": "geotransfer.workflows.cube",
     "open_workspace": "geotransfer.store.workspace",
     "plan_region": "geotransfer.workflows.refresh",
@@ -30,6 +34,7 @@ _HOMES = {
     "read_settings": "geotransfer.settings",
     "refresh": "geotransfer.workflows.refresh",
     "roll_back": "geotransfer.workflows.promote",
+    "suggest_places": "geotransfer.workflows.label_next",
     "train_global": "geotransfer.workflows.train",
 }
 

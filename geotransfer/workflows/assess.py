@@ -67,8 +67,7 @@ def assess(
         seed=seed,
         n_threads=workspace.settings.thread_count,
     )
-    progress(3, 4, "mapping where the model applies")
-    _map_where_it_applies(workspace, done, source, actor)
+    _map_where_it_applies(workspace, done, source, actor, progress)
     fact = RegionAssessed(
         region_id=region_id,
         model_id=baseline.model_id,
@@ -83,7 +82,11 @@ def assess(
 
 
 def _map_where_it_applies(
-    workspace: Workspace, done: RefreshDone, source: SourceArea, actor: str
+    workspace: Workspace,
+    done: RefreshDone,
+    source: SourceArea,
+    actor: str,
+    progress: Progress,
 ) -> None:
     """Map the area of the model that made the map: a fine-tuned one has learnt from labels too."""
     region = find_region(workspace, str(done.region_id))
@@ -92,7 +95,13 @@ def _map_where_it_applies(
         != find_baseline(workspace, region.spec_name, legend_name=region.legend_name).model_id
     ):
         source = fit_source_area(workspace, region, done.model_id)
-    map_source_area(workspace, done, source, actor=actor)
+    map_source_area(
+        workspace,
+        done,
+        source,
+        actor=actor,
+        progress=lambda _done, _planned, what: progress(3, 4, what),
+    )
 
 
 def _read_left_out() -> list[float]:

@@ -12,11 +12,9 @@ from geotransfer.applicability.search import compute_dissimilarity
 from geotransfer.core.applicability import AccuracyCurve
 from geotransfer.core.decode import from_plain
 from geotransfer.core.fact import RefreshDone
-from geotransfer.core.spec import S2_SEMIANNUAL
-from geotransfer.errors import InputError
+from geotransfer.errors import InputError, LeakRefused
 from geotransfer.imagery.features import derive_table
-from geotransfer.registry.versions import find_baseline
-from geotransfer.store.shipped import EXPECTED_ACCURACY, locate_shipped
+from geotransfer.store.shipped import BASELINE_CARD, EXPECTED_ACCURACY, locate_shipped
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.label_features import measure_labels
@@ -43,15 +41,11 @@ def find_curve(workspace: Workspace, done: RefreshDone, source: SourceArea) -> A
     own = _fit_own(workspace, done, source)
     if own is not None:
         return own
-    region = find_region(workspace, str(done.region_id))
-    is_global = (
-        done.model_id
-        == find_baseline(workspace, region.spec_name, legend_name=region.legend_name).model_id
-    )
-    if not is_global or find_spec(workspace, region.spec_name).spec_id != S2_SEMIANNUAL.spec_id:
+    card = json.loads(locate_shipped(BASELINE_CARD).read_text(encoding="utf-8"))
+    if done.model_id != card["version"]["model_id"]:
         raise InputError(
             f"expected accuracy needs {MIN_OWN_ROWS} labels that this map has never seen; upload a"
-            f" holdout set with `geotransfer labels add {region.region_id} FILE --holdout`."
+            f" holdout set with `geotransfer labels add {done.region_id} FILE --holdout`."
         )
     plain = json.loads(locate_shipped(EXPECTED_ACCURACY).read_text(encoding="utf-8"))
     return from_plain(AccuracyCurve, plain)
@@ -60,7 +54,10 @@ def find_curve(workspace: Workspace, done: RefreshDone, source: SourceArea) -> A
 def _fit_own(workspace: Workspace, done: RefreshDone, source: SourceArea) -> AccuracyCurve | None:
     region = find_region(workspace, str(done.region_id))
     legend = load_cached_model(workspace.blobs_url, done.model_id).legend
-    unseen = find_unseen_labels(workspace, region, done, legend)
+    try:
+        unseen = find_unseen_labels(workspace, region, done, legend)
+    except LeakRefused:  # labels beside those that trained the map are none it has never seen
+        return None
     if unseen is None:
         return None
     measured = measure_labels(workspace, region, unseen.points)

@@ -13,8 +13,11 @@ from geotransfer.core.cost import RunCost
 from geotransfer.core.decode import from_plain
 from geotransfer.core.estimate import Estimate, Evaluation
 from geotransfer.core.fact import (
+    ApplicabilityMapped,
+    BudgetMeasured,
     FineTuneDone,
     LabelsAdded,
+    LabelsSuggested,
     ModelPromoted,
     ModelRolledBack,
     Recorded,
@@ -303,6 +306,14 @@ def describe_fact(fact: object) -> str:
         return f"{fact.model_id[:8]}, {passed} of {len(fact.gates)} gates passed{reason}"
     if isinstance(fact, ModelRolledBack):
         return f"back to {(fact.model_id or 'the global model')[:16]}; {fact.reason}"
+    if isinstance(fact, BudgetMeasured):
+        return f"label budget: gain {fact.gain} with {fact.n_labels} labels at hand"
+    if isinstance(fact, LabelsSuggested):
+        return f"{fact.n_places} places to label, {fact.design}"
+    if isinstance(fact, ApplicabilityMapped):
+        return f"{fact.inside_share:.0%} of the map inside; {fact.cost.cpu_s:.1f} CPU-s"
+    if isinstance(fact, RegionAssessed):
+        return f"before labels: {fact.recommendation}; inside {fact.inside_share}"
     if isinstance(fact, RehearsalMade):
         return f"gain {fact.gain} with {fact.n_labels} labels ({fact.metric})"
     return ""
