@@ -29,6 +29,8 @@ BLOCK_PX = 512
 CRS = "EPSG:32631"
 ORIGIN = (399_960.0, 4_900_020.0)
 PIXEL_M = 10.0
+NOISE_DN = 10.0
+"""Of a sensor with the signal-to-noise ratio of Sentinel-2 over land, about 150."""
 MASKED_SHARE = 1 / 3
 DILATE_PX = 2
 """By how much the mask rule of the product, and hence the opponent, grows clouds."""
@@ -97,7 +99,7 @@ def _draw_scene(
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     shape = base.shape[1:]
     scene = base * _draw_field(rng, shape, 2, 0.12)
-    scene += rng.normal(0, 30, base.shape).astype(np.float32)
+    scene += rng.normal(0, NOISE_DN, base.shape).astype(np.float32)
     field = gaussian_filter(rng.normal(size=shape).astype(np.float32), 12, mode="wrap")
     # The patches' own share is what is left of a third when their edges have been grown.
     grown = maximum_filter(field, size=2 * DILATE_PX + 1, mode="wrap")

@@ -111,9 +111,7 @@ def _map_block(
     bad &= flags.values != 0
     size = (1, 2 * DILATE_PX + 1, 2 * DILATE_PX + 1)
     inner = slice(DILATE_PX, -DILATE_PX)
-    valid = xr.DataArray(
-        ~maximum_filter(bad, size=size)[:, inner, inner], dims=cube["red"].dims
-    )
+    valid = xr.DataArray(~maximum_filter(bad, size=size)[:, inner, inner], dims=cube["red"].dims)
     spec = model.spec
     by_name: dict[str, NDArray[np.float32]] = {}
     observations = np.zeros(geobox.shape, np.uint16)

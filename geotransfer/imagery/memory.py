@@ -11,7 +11,7 @@ DEFAULT_SHARE = 0.5
 """Of the machine's memory, where the setting names no limit."""
 CACHE_SHARE = 0.2
 """Of the limit, for decoded blocks that neighbouring tiles share."""
-MIN_CACHE_BYTES = 16 << 20
+MIN_CACHE_BYTES, MAX_CACHE_BYTES = 16 << 20, 512 << 20
 BASE_BYTES = 400 << 20
 """Interpreter, libraries, compiled kernels, a model."""
 PREDICT_BYTES = 64 << 20
@@ -28,7 +28,7 @@ class MemoryPlan:
     def fit_workers(self, n_workers: int, *, in_processes: bool = False) -> tuple[int, int]:
         """Return how many workers fit, at least one, and the bytes of each process's cache."""
         free = self.limit_bytes - BASE_BYTES
-        cache_bytes = int(CACHE_SHARE * max(free, 0))
+        cache_bytes = min(MAX_CACHE_BYTES, int(CACHE_SHARE * max(free, 0)))
         each = self.task_bytes + (BASE_BYTES if in_processes else 0)
         fitting = max(1, min(n_workers, (free - cache_bytes) // max(1, each)))
         shared = cache_bytes // fitting if in_processes else cache_bytes

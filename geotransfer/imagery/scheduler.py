@@ -29,7 +29,7 @@ IN_FLIGHT = 2
 """Tasks handed out per worker at a time, so that none waits, and cancel is quick."""
 GROUP_PX = 1024
 """Side of the square whose tiles one worker does one after another, from the same open files."""
-GROUPS_PER_WORKER = 4
+GROUPS_PER_WORKER = 2
 """Fewer groups than this would leave workers idle at the end; squares are then smaller."""
 MAX_LOSSES = 3
 """Times a pool of processes is started again after one of them was killed."""

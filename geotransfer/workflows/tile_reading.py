@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.core.scene import Scene
+from geotransfer.core.spec import Period
 from geotransfer.imagery.access import use_access
 from geotransfer.imagery.observations import Observation
 from geotransfer.imagery.stack import Stack, find_solar_day, read_stack
 from geotransfer.store.cube import Cube, hash_pixels
+from geotransfer.workflows.costing import StageMeter
 from geotransfer.workflows.tile import TileTask, Tracking
 from geotransfer.workflows.tile_state import KnownScene
 
@@ -45,6 +48,7 @@ class TileReader:
     task: TileTask
     tracking: Tracking
     inside: NDArray[np.bool_]
+    meter: StageMeter = field(default_factory=StageMeter)
     read_bytes: int = 0
     known: dict[str, KnownScene] = field(default_factory=dict)
     """Scenes read or looked up so far, by id."""
@@ -57,14 +61,16 @@ class TileReader:
     def read_scene(self, scene: Scene, fingerprint: str) -> Observation:
         """Read one scene from its files, keep its pixels and remember what they were."""
         task = self.task
-        with use_access(task.access):
+        with self.meter.measure("read"), use_access(task.access):
             stack = read_stack([scene], task.spec.bands, task.grid, task.tile)
         self.read_bytes += stack.read_bytes
         dn, valid = stack.dn[0], stack.valid[0]
-        pixels_id = hash_pixels(dn, valid, self.tracking.place_id)
-        n_valid = int((valid & self.inside).sum())
+        with self.meter.measure("detector"):
+            pixels_id = hash_pixels(dn, valid, self.tracking.place_id)
+            n_valid = int((valid & self.inside).sum())
         if n_valid:
-            self.cube.put(pixels_id, dn, valid)
+            with self.meter.measure("write"):
+                self.cube.put(pixels_id, dn, valid)
         self.known[scene.scene_id] = KnownScene(
             scene_id=scene.scene_id,
             fingerprint=fingerprint,
@@ -84,12 +90,17 @@ class TileReader:
         found = self.cube.get(known.pixels_id, shape)
         return None if found is None else self._make_observation(known, *found)
 
-    def list_observations(self, scenes: tuple[Scene, ...]) -> list[Observation]:
-        """Return all scenes' pixels that show something, from the cube where it has them."""
+    def list_observations(
+        self, scenes: Sequence[Scene], periods: Sequence[Period]
+    ) -> list[Observation]:
+        """Return the pixels of scenes that show something in some periods, from the cube or files.
+
+        Scenes that the tile does not know are left out.
+        """
         found = []
         for scene in scenes:
-            known = self.known[scene.scene_id]
-            if known.n_valid:
+            known = self.known.get(scene.scene_id)
+            if known and known.n_valid and any(period.holds(known.day) for period in periods):
                 pixels = self.find_pixels(known)
                 found.append(pixels or self.read_scene(scene, known.fingerprint))
         return found
@@ -108,8 +119,13 @@ class TileReader:
         for scene, fingerprint in order:
             found = self.read_scene(scene, fingerprint)
             step = days.index(found.day)
-            fresh = found.valid.reshape(shape) & ~valid[step]
-            np.copyto(dn[step], found.dn.reshape(dn.shape[1:]), where=fresh[None])
+            pixels, shows = found.dn.reshape(dn.shape[1:]), found.valid.reshape(shape)
+            if not valid[step].any():
+                # Most days have one scene: a plain copy is many times as fast as one with a mask.
+                dn[step], valid[step] = pixels, shows
+                continue
+            fresh = shows & ~valid[step]
+            np.copyto(dn[step], pixels, where=fresh[None])
             valid[step] |= fresh
         return Stack(dn=dn, valid=valid, dates=tuple(days), read_bytes=self.read_bytes)
 

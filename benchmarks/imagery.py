@@ -1,0 +1,140 @@
+"""Imagery at full speed: the composite, the prediction, and the whole way from scenes to a map.
+
+``python -m benchmarks.imagery --json [--quick]``. Composites and predictions are measured by
+``composite_arms`` and ``predict_arms``; the pipeline against the same job written plainly
+(``imagery_opponent``) by ``imagery_pipeline``; memory, workers and bits by ``imagery_processes``.
+Scenes are textured and random, a third masked (``imagery_archive``). Ratios are of least times of
+arms that take turns. Thresholds, sizes and seeds are fixed here and there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.composite_arms import measure_geomedian
+from benchmarks.imagery_archive import SEED, make_archive
+from benchmarks.imagery_pipeline import measure_pipeline, train_model
+from benchmarks.imagery_processes import measure_exactness, measure_memory, measure_two_workers
+from benchmarks.predict_arms import measure_prediction
+
+REACH_PIPELINE_X = 8.0
+REACH_OVERHEAD = 0.15
+REACH_MEMORY_X = 1.3
+REACH_TWO_WORKERS_X = 1.8
+N_SCENES = 12
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run."""
+
+    pipeline_px: int
+    pipeline_repeats: int
+    memory_px: tuple[int, int]
+    workers_px: int
+    workers_tile_px: int
+    workers_repeats: int
+    exact_px: int
+
+
+FULL = Sizes(
+    pipeline_px=2048, pipeline_repeats=3, memory_px=(2048, 8192), workers_px=2048,
+    workers_tile_px=512, workers_repeats=3, exact_px=1024,
+)  # fmt: skip
+QUICK = Sizes(
+    pipeline_px=512, pipeline_repeats=1, memory_px=(512, 1024), workers_px=512,
+    workers_tile_px=128, workers_repeats=1, exact_px=256,
+)  # fmt: skip
+
+
+def measure_all(quick: bool, folder: Path) -> dict[str, Any]:
+    """Return figures and arms."""
+    sizes = QUICK if quick else FULL
+    composite, prediction = measure_geomedian(quick), measure_prediction(quick)
+    trained = train_model()
+    small = make_archive(folder / "small", side_px=sizes.exact_px, n_scenes=N_SCENES)
+    archive = make_archive(folder / "large", side_px=sizes.pipeline_px, n_scenes=N_SCENES)
+    # Everything is loaded and compiled before any arm is timed.
+    warm = make_archive(folder / "warm", side_px=128, n_scenes=N_SCENES)
+    measure_pipeline(folder / "run", warm, trained, repeats=1)
+    pipeline = measure_pipeline(folder / "run", archive, trained, repeats=sizes.pipeline_repeats)
+    workers = measure_two_workers(
+        folder / "workers", archive, trained, tile_px=sizes.workers_tile_px,
+        repeats=sizes.workers_repeats,
+    )  # fmt: skip
+    exactness = measure_exactness(folder / "exact", small, trained)
+    memory = measure_memory(folder / "memory", trained, sizes.memory_px)
+    side = sizes.pipeline_px
+    low, high = sizes.memory_px
+    figures = [
+        *composite["figures"],
+        *prediction["figures"],
+        _make_figure(
+            "pipeline_x", pipeline["wall_x"], pipeline["wall_x"] >= REACH_PIPELINE_X, side**2,
+            f"{side} × {side} pixels, {N_SCENES} dates × 9 bands, {pipeline['n_threads']} threads,"
+            f" {pipeline['ours_mpix_s']:.2f} Mpixel/s; while keeping pixels for the next refresh"
+            f" {pipeline['wall_with_cube_x']:.1f}; same class in"
+            f" {pipeline['same_class_share']:.1%} of pixels",
+        ),
+        _make_figure(
+            "overhead_share", pipeline["overhead_share"],
+            pipeline["overhead_share"] <= REACH_OVERHEAD, side**2,
+            "wall time of the same runs outside reading, composite, prediction, writing; waiting"
+            " threads count",
+        ),
+        _make_figure(
+            "memory_x", memory["ratio"], memory["ratio"] <= REACH_MEMORY_X, high**2,
+            f"{memory[f'peak_mb_{high}']:.0f} MB at {high} px a side over"
+            f" {memory[f'peak_mb_{low}']:.0f} MB at {low}, limit {memory['memory_gb']:g} GB,"
+            f" {memory[f'read_gb_{high}']:.1f} GB decoded",
+        ),
+        _make_figure(
+            "two_workers_x", workers["ratio"], workers["ratio"] >= REACH_TWO_WORKERS_X, side**2,
+            f"Dask workers of one thread, tiles of {workers['tile_px']} pixels"
+            f" {workers['one_s']:.1f} s and {workers['two_s']:.1f} s",
+        ),
+        _make_figure(
+            "exact_blocks", exactness["share"], exactness["share"] == 1, exactness["n_blocks"],
+            "measured columns, class, probability, observations; threads, processes and a tcp"
+            " cluster, four tile sizes, one and two threads",
+        ),
+    ]  # fmt: skip
+    arms = {
+        "composite": composite["arms"], "prediction": prediction["arms"], "pipeline": pipeline,
+        "memory": memory, "workers": workers, "exactness": exactness,
+        "n_processors": os.cpu_count(),
+    }  # fmt: skip
+    return {"figures": figures, "arms": arms}
+
+
+def _make_figure(name: str, value: float, holds: bool, n: int, note: str) -> dict[str, Any]:
+    return {
+        "id": name, "value": round(value, 4), "holds": bool(holds), "n": n, "seed": SEED,
+        "note": note,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="geotransfer-imagery-") as folder:
+        result = measure_all(options.quick, Path(folder))
+    if options.json:
+        print(json.dumps(result, indent=1))
+        return
+    for figure in result["figures"]:
+        print(f"{figure['id']:>18} {figure['value']:>10} {figure['note']}")
+
+
+if __name__ == "__main__":
+    main()
