@@ -188,9 +188,14 @@ def _read_day(value: Any, *, where: str) -> str:
 
 
 def _overlap(one: Period, two: Period) -> bool:
-    last = min(one.end or "9999", two.end or "9999")
-    first = max(one.start, two.start)
-    return bool(set(one.months) & set(two.months)) and first <= last
+    first, last = max(one.start, two.start), min(one.end or "9999", two.end or "9999")
+    if first > last:
+        return False
+    shared = set(one.months) & set(two.months)
+    if first and last != "9999":
+        start, end = (int(day[:4]) * 12 + int(day[5:7]) - 1 for day in (first, last))
+        shared &= {month % 12 + 1 for month in range(start, min(end, start + 11) + 1)}
+    return bool(shared)
 
 
 def _parse_statistics(plain: Any, *, where: str) -> tuple[str, ...]:
