@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -23,6 +25,9 @@ from geotransfer.workflows.labels import add_checked, check_file, erase_labels
 from geotransfer.workflows.views import RegionView
 
 FORMATS = ["csv", "tsv", "txt", "geojson", "json", "gpkg", "zip", "parquet", "geoparquet"]
+GUESS = "(guess)"
+MANY = 500
+"""Labels from which the map gathers those that would overlap."""
 LEAVE_OUT = "leave these rows out"
 
 
@@ -110,16 +115,17 @@ def _pick_columns(preview: LabelPreview) -> ColumnChoice:
         st.dataframe(
             pd.DataFrame(preview.first_rows, columns=list(preview.columns)), hide_index=True
         )
-        options = ["(guess)", *preview.columns]
+        options = [GUESS, *preview.columns]
         picked: dict[str, str | None] = {}
         roles = [("class_name", "Class"), ("date", "Date")]
         if not preview.has_geometry:
             roles = [("longitude", "Longitude"), ("latitude", "Latitude"), *roles]
         for column, (role, title) in zip(st.columns(len(roles)), roles, strict=True):
             choice = column.selectbox(
-                f"{title} column", options, key=f"column-{role}", help=f"Guess: {guessed.get(role)}"
-            )
-            picked[role] = None if choice == "(guess)" else choice
+                f"{title} column", options, key=f"column-{role}",
+                format_func=partial(_name_option, guess=guessed.get(role)),
+            )  # fmt: skip
+            picked[role] = None if choice == GUESS else choice
         keep = _pick_personal(preview)
     return ColumnChoice(
         longitude=picked.get("longitude"),
@@ -130,15 +136,19 @@ def _pick_columns(preview: LabelPreview) -> ColumnChoice:
     )
 
 
+def _name_option(name: str, *, guess: str | None) -> str:
+    if name != GUESS:
+        return name
+    return f"guessed: {guess}" if guess else "none found"
+
+
 def _pick_personal(preview: LabelPreview) -> list[str]:
     """Say which columns look like personal data; each is dropped unless kept on purpose."""
     if not preview.personal:
         st.caption("No column looks like personal data.")
         return []
     named = ", ".join(f"`{column.name}` ({column.kind})" for column in preview.personal)
-    st.warning(
-        f"Looks like personal data and will be dropped: {named}.", icon=":material/shield_person:"
-    )
+    st.caption(f"Looks like personal data, dropped unless kept on purpose: {named}.")
     return st.multiselect(
         "Keep on purpose",
         [column.name for column in preview.personal],
@@ -205,7 +215,7 @@ def _show_places(checked: CheckedLabels, key: str) -> None:
         color_property="color",
         text_property="text",
         size_px=5,
-        is_clustered=True,
+        is_clustered=len(checked.table) > MANY,
     )
     show_map(
         MapSpec(
@@ -224,8 +234,8 @@ def _show_places(checked: CheckedLabels, key: str) -> None:
         kinds.append(LegendClass(code=254, name="rejected", color=REJECTED_COLOR))
     st.html(make_class_legend({}, Legend(name="uploaded labels", classes=tuple(kinds))))
     st.caption(
-        "Circles with a number stand for several labels; zoom in, or point at one for its row. The"
-        " map is made from the upload, and is gone with it: nothing is stored before you keep it."
+        "Point at a label for its row; circles with a number stand for several, zoom in. The map is"
+        " made from the upload and gone with it: nothing is stored before you keep it."
     )
 
 

@@ -40,15 +40,15 @@ def _show_explanation(pixel: Pixel, lon: float, lat: float) -> None:
             " scenes may bring an answer."
         )
     figures = [(f"Probability of {name}", f"{value:.0%}") for name, value in pixel.probabilities]
-    figures += [("Valid observations", str(pixel.n_observations)), ("Model", pixel.model_name)]
+    figures.append(("Valid observations", str(pixel.n_observations)))
     for start in range(0, len(figures), 4):
         row = figures[start : start + 4]
         for column, (title, value) in zip(st.columns(4), row, strict=False):
             column.metric(title, value)
     st.caption(
-        f"Computed {_write_time(pixel.computed_at)}, confirmed {_write_time(pixel.confirmed_at)}"
-        f" (UTC): a refresh then found nothing that could change it. {len(pixel.scene_ids)} scenes"
-        " touch its tile."
+        f"By **{pixel.model_name}**. Computed {_write_time(pixel.computed_at)}, confirmed"
+        f" {_write_time(pixel.confirmed_at)} (UTC): a refresh then found nothing that could change"
+        f" it. {len(pixel.scene_ids)} scenes touch its tile."
     )
     why, near, values, scenes = st.tabs(
         ["Why", "Nearest samples", "Values", f"Scenes ({len(pixel.scene_ids)})"]
@@ -94,7 +94,12 @@ def _show_contributions(pixel: Pixel) -> None:
         .mark_bar()
         .encode(
             x=alt.X("contribution:Q", title=f"{score} of {name}"),
-            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+            y=alt.Y(
+                "feature:N",
+                sort=None,
+                title=None,
+                axis=alt.Axis(labelLimit=220, labelOverlap=False),
+            ),
             color=alt.Color(
                 "speaks:N",
                 scale=alt.Scale(domain=["for", "against"], range=[more, less]),
@@ -102,7 +107,7 @@ def _show_contributions(pixel: Pixel) -> None:
             ),
             tooltip=["feature", alt.Tooltip("contribution:Q", format="+.3f")],
         )
-        .properties(height=320)
+        .properties(height=24 * len(frame) + 40)
     )
     st.altair_chart(
         chart,

@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 import shapely
+from pyproj import Transformer
 
 from geotransfer.core.fact import RefreshDone
-from geotransfer.core.grid import cut_tiles
+from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.region import RegionKind
 from geotransfer.errors import NotFound
-from geotransfer.imagery.grids import make_geobox
 from geotransfer.labels.exports import guard_cell
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
@@ -131,9 +131,19 @@ def _make_tile_outlines(workspace: Workspace, view: RegionView) -> bytes | None:
     features = []
     for tile in cut_tiles(inputs.grid, inputs.tile_px):
         if tile.tile_id in rows:
-            box = make_geobox(inputs.grid, tile).extent.to_crs("EPSG:4326")
-            features.append((box.json, rows[tile.tile_id]))
+            features.append((_outline_tile(inputs.grid, tile), rows[tile.tile_id]))
     return _write_geojson(features)
+
+
+def _outline_tile(grid: Grid, tile: Tile) -> object:
+    """Return a tile's outline in EPSG:4326; its edges are no straight lines there."""
+    a, _, c, _, e, f = grid.transform
+    left, top = c + a * tile.col, f + e * tile.row
+    box = shapely.box(left, top + e * tile.height, left + a * tile.width, top)
+    to_lonlat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    dense = shapely.segmentize(box, a * tile.width / 4)
+    outline = shapely.transform(dense, to_lonlat.transform, interleaved=False)
+    return json.loads(shapely.to_geojson(outline))
 
 
 def _make_scenes(workspace: Workspace, view: RegionView) -> bytes | None:
