@@ -15,7 +15,7 @@ from geotransfer.imagery.scene_windows import DN_SCALE
 from geotransfer.imagery.stack import Stack
 from geotransfer.imagery.statistics import RULES, summarize
 
-COMPOSITE_VERSION = 1
+COMPOSITE_VERSION = 2
 """Grows when the same inputs give other measured columns. Part of the key of only-if-changed."""
 
 MAD_FLOOR = np.float32(1e-9)
