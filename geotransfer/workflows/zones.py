@@ -56,7 +56,9 @@ def summarize_region(
         find_legend(workspace, region.legend_name),
         pixel_km2=measure_pixel_km2(load_scenes(workspace, region_id).grid),
     )
-    whole = polygons.drop(columns="geometry").join(table, rsuffix=" of the map")
+    given = polygons.drop(columns="geometry")
+    table = table.rename(columns={c: f"{c} of the map" for c in table if c in given.columns})
+    whole = pd.concat([given, table], axis=1)
     fact = ZonesSummarized(
         region_id=region_id,
         map_id=done.map_id,
