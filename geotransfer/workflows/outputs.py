@@ -128,11 +128,8 @@ def _make_tile_outlines(workspace: Workspace, view: RegionView) -> bytes | None:
     if not rows:
         return None
     inputs = load_scenes(workspace, view.region.region_id)
-    features = []
-    for tile in cut_tiles(inputs.grid, inputs.tile_px):
-        if tile.tile_id in rows:
-            features.append((_outline_tile(inputs.grid, tile), rows[tile.tile_id]))
-    return _write_geojson(features)
+    tiles = [t for t in cut_tiles(inputs.grid, inputs.tile_px) if t.tile_id in rows]
+    return _write_geojson([(_outline_tile(inputs.grid, t), rows[t.tile_id]) for t in tiles])
 
 
 def _outline_tile(grid: Grid, tile: Tile) -> object:

@@ -31,8 +31,8 @@ MAIN = Path(__file__).resolve().parents[2] / "geotransfer" / "console" / "main.p
 TIMEOUT_S = 60
 PAGES = {
     "regions": "", "region": "region", "explore": "explore", "new_region": "new-region",
-    "calibrate": "calibrate", "label_next": "label-next", "scenes": "scenes", "jobs": "jobs",
-    "cost": "cost",
+    "calibrate": "calibrate", "label_next": "label-next", "compare": "compare",
+    "scenes": "scenes", "jobs": "jobs", "cost": "cost",
 }  # fmt: skip
 """Addresses people bookmark; the first page has none."""
 
