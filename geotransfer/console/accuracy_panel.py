@@ -91,13 +91,14 @@ def _show_distances(report: AccuracyReport) -> None:
     rows = [(d.from_km, d.to_km, d.accuracy) for d in report.by_distance]
     told = "; ".join(f"{start:g} to {stop:g} km {e}" for start, stop, e in rows)
     left, right = st.columns([3, 2], gap="medium")
-    with left:
-        show_by_distance(
-            rows,
-            title="overall accuracy",
-            alternative=f"Overall accuracy by distance to the nearest label: {told}.",
-        )
-    with right:
+    if len(rows) > 1:
+        with left:
+            show_by_distance(
+                rows,
+                title="overall accuracy",
+                alternative=f"Overall accuracy by distance to the nearest label: {told}.",
+            )
+    with right if len(rows) > 1 else left:
         st.table(
             pd.DataFrame(
                 {

@@ -40,7 +40,10 @@ MIN_LABELS_TO_SWITCH = 200
 """With fewer labels the default is never exchanged for another strategy."""
 SWITCH_LEVEL = 0.95
 """Confidence with which another strategy must beat the default."""
-DISTANCE_EDGES_KM = (0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0)
+DISTANCE_EDGES_KM = (
+    0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0,
+)  # fmt: skip
+"""Classes of distance; a region may be a few kilometres wide."""
 MIN_ROWS_PER_DISTANCE = 20
 
 GLOBAL = KeepGlobal()

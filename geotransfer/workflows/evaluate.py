@@ -110,11 +110,10 @@ def evaluate_region(
         model_id=done.model_id,
         report_id=workspace.blobs.put(canonical_json(report)),
     )
-    if leak is not None:
-        workspace.ledger.append(reported, actor=actor)
-        raise leak
     fact = _make_headline(workspace, done, judged, folds, unseen)
     workspace.ledger.append(fact, reported, actor=actor)
+    if leak is not None:
+        raise leak
     progress(STEPS, STEPS, "evaluated")
     return fact
 
