@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ PROBABILITY_SCALE = 1e-4
 PROBABILITY_NODATA = 65535
 
 BLOCK_PX = 256
+
+FULL_BYTES = 1 << 20
+"""A disk with less than this free, where a write has failed, is full."""
 COG_LEVEL = 1
 """Deflate's: level 6 takes twice the time for a twentieth of the size."""
 TILE_STRIP_PX = 128
@@ -187,10 +191,17 @@ def render_rgb(
     return np.where(known, 1 + np.clip(scaled, 0, 1) * 254, 0).astype(np.uint8)
 
 
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
 def explain_write_failure(error: Exception, path: Path) -> StoreError:
-    """Say what a failed write means; GDAL reports a full disk only in words."""
+    """Say what a failed write means: GDAL reports a full disk in words, or as any failed write."""
     text = str(error)
-    if "No space left" in text or "space left on device" in text.lower():
+    if "space left on device" in text.lower() or _is_full(path.parent):
         return DiskFull(
             f"{path}: no space left on the disk, nothing was written; free some space and run the"
             " same command again."

@@ -78,7 +78,7 @@ def set_up_region(
     made: SimulatedRegion,
     data: bytes | None,
     *,
-    items_path: Path | None = None,
+    items_path: Path | str | None = None,
 ) -> Mapped:
     if data is not None:
         register_baseline(workspace, data)
