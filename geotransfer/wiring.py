@@ -61,7 +61,8 @@ def _run_audit(workspace: Workspace, command: Command, progress: Progress, actor
 def _run_add_scenes(
     workspace: Workspace, command: Command, progress: Progress, actor: str
 ) -> object:
-    from geotransfer.workflows.find_scenes import add_found_scenes, load_found
+    from geotransfer.workflows.find_scenes import add_found_scenes
+    from geotransfer.workflows.found_scenes import load_found
     from geotransfer.workflows.refresh import refresh
     from geotransfer.workflows.scenes import add_scenes
 
@@ -79,7 +80,8 @@ def _run_add_scenes(
 def _run_find_scenes(
     workspace: Workspace, command: Command, progress: Progress, actor: str
 ) -> object:
-    from geotransfer.workflows.find_scenes import find_scenes, store_found
+    from geotransfer.workflows.find_scenes import find_scenes
+    from geotransfer.workflows.found_scenes import store_found
 
     found = find_scenes(
         workspace,
@@ -176,6 +178,25 @@ def _run_map_applicability(
     )
 
 
+def _run_add_layer(
+    workspace: Workspace, command: Command, progress: Progress, actor: str
+) -> object:
+    from geotransfer.workflows.layers import add_layer
+
+    told = {key: str(value) for key, value in command.arguments.items()}
+    progress(0, 0, f"checking layer {told['name']}")
+    return add_layer(
+        workspace,
+        str(command.region_id),
+        told["href"],
+        name=told["name"],
+        unit=told["unit"],
+        years=told["years"],
+        source=told["source"],
+        actor=actor,
+    )
+
+
 def _run_zones(workspace: Workspace, command: Command, progress: Progress, actor: str) -> object:
     from geotransfer.workflows.zones import summarize_region
 
@@ -201,6 +222,7 @@ VERBS: Mapping[str, Verb] = {
     "rehearse": _run_rehearse,
     "assess": _run_assess,
     "zones": _run_zones,
+    "add-layer": _run_add_layer,
     "budget": _run_budget,
     "suggest-labels": _run_suggest,
     "map-applicability": _run_map_applicability,

@@ -55,9 +55,10 @@ def list_specs(context: typer.Context) -> None:
 def add_spec(context: typer.Context, file: DefinitionFile) -> None:
     """Add a feature spec: bands × periods × statistics × indices, and layers."""
     from geotransfer.workflows.definitions import add_spec as add_to_workspace
+    from geotransfer.workflows.definitions import open_definition
 
     session = find_session(context)
-    spec = add_to_workspace(session.open(), file, actor="cli")
+    spec = add_to_workspace(session.open(), open_definition(file), actor="cli")
     session.output.show(
         spec,
         f"added spec {spec.name} ({spec.spec_id[:8]}): {len(spec.measured)} measured and"
@@ -89,9 +90,10 @@ def list_legends(context: typer.Context) -> None:
 def add_legend(context: typer.Context, file: DefinitionFile) -> None:
     """Add a legend of two or more classes."""
     from geotransfer.workflows.definitions import add_legend as add_to_workspace
+    from geotransfer.workflows.definitions import open_definition
 
     session = find_session(context)
-    legend = add_to_workspace(session.open(), file, actor="cli")
+    legend = add_to_workspace(session.open(), open_definition(file), actor="cli")
     session.output.show(legend, f"added legend {legend.name}: {', '.join(legend.names)}")
 
 
@@ -124,9 +126,10 @@ def list_sensors(context: typer.Context) -> None:
 def add_sensor(context: typer.Context, file: DefinitionFile) -> None:
     """Add a sensor, or replace one for scenes added from now on."""
     from geotransfer.workflows.definitions import add_sensor as add_to_workspace
+    from geotransfer.workflows.definitions import open_definition
 
     session = find_session(context)
-    sensor = add_to_workspace(session.open(), file, actor="cli")
+    sensor = add_to_workspace(session.open(), open_definition(file), actor="cli")
     lines = [f"added sensor {sensor.name} for collections named {', '.join(sensor.collections)}"]
     if not sensor.masks:
         lines.append("it has no mask: clouds in its scenes will count as ground")

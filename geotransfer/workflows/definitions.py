@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,38 @@ from geotransfer.store.workspace import Workspace
 MAX_FILE_BYTES = 1 << 20
 
 
-def read_definition(path: Path) -> Any:
-    """Read a YAML or JSON file as plain parts; nothing in it can run."""
+@dataclass(frozen=True, slots=True)
+class DefinitionFile:
+    """A definition as it was uploaded or read from disk."""
+
+    name: str
+    data: bytes
+
+
+def open_definition(path: Path) -> DefinitionFile:
+    """Read a definition from disk.
+
+    Raises
+    ------
+    NotFound
+        There is no such file.
+    """
     if not path.is_file():
         raise NotFound(f"{path}: there is no such file; check the path.")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise DefinitionInvalid(f"{path.name}: larger than 1 MB; a definition is a page of text.")
+    return DefinitionFile(path.name, path.read_bytes())
+
+
+def parse_definition(file: DefinitionFile) -> Any:
+    """Read YAML or JSON as plain parts; nothing in it can run."""
+    if len(file.data) > MAX_FILE_BYTES:
+        raise DefinitionInvalid(f"{file.name}: larger than 1 MB; a definition is a page of text.")
     try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        text = file.data.decode("utf-8")
+        return json.loads(text) if file.name.endswith(".json") else yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         told = str(error).splitlines()[0]
         raise DefinitionInvalid(
-            f"{path.name}: cannot be read as YAML or JSON ({told}); correct the file."
+            f"{file.name}: cannot be read as YAML or JSON ({told}); correct the file."
         ) from error
 
 
@@ -61,7 +81,7 @@ def find_legend(workspace: Workspace, name: str) -> Legend:
     return rows[name]
 
 
-def add_legend(workspace: Workspace, path: Path, *, actor: str) -> Legend:
+def add_legend(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Legend:
     """Add a legend from a file; the same legend twice is harmless.
 
     Raises
@@ -69,12 +89,12 @@ def add_legend(workspace: Workspace, path: Path, *, actor: str) -> Legend:
     DefinitionInvalid
         The file cannot be used, or the name stands for other classes already.
     """
-    legend = parse_legend(read_definition(path), where=path.name)
+    legend = parse_legend(parse_definition(file), where=file.name)
     known = next((x for x in list_legends(workspace) if x.name == legend.name), None)
     if known is None:
         workspace.ledger.append(LegendAdded(region_id=None, legend=legend), actor=actor)
     elif known != legend:
-        raise _explain_taken(path, "legend", legend.name)
+        raise _explain_taken(file, "legend", legend.name)
     return legend
 
 
@@ -108,7 +128,7 @@ def is_own(spec: FeatureSpec, legend_name: str) -> bool:
     return spec.name not in SPECS or legend_name not in LEGENDS
 
 
-def add_spec(workspace: Workspace, path: Path, *, actor: str) -> FeatureSpec:
+def add_spec(workspace: Workspace, file: DefinitionFile, *, actor: str) -> FeatureSpec:
     """Add a feature spec from a file; the same spec twice is harmless.
 
     Raises
@@ -116,12 +136,12 @@ def add_spec(workspace: Workspace, path: Path, *, actor: str) -> FeatureSpec:
     DefinitionInvalid
         The file cannot be used, or the name stands for another spec already.
     """
-    spec = parse_spec_file(read_definition(path), where=path.name)
+    spec = parse_spec_file(parse_definition(file), where=file.name)
     known = next((x for x in list_specs(workspace) if x.name == spec.name), None)
     if known is None:
         workspace.ledger.append(SpecAdded(region_id=None, spec=spec), actor=actor)
     elif known.spec_id != spec.spec_id:
-        raise _explain_taken(path, "spec", spec.name)
+        raise _explain_taken(file, "spec", spec.name)
     return spec
 
 
@@ -131,16 +151,16 @@ def list_own_sensors(workspace: Workspace) -> list[Sensor]:
     return list({sensor.name: sensor for sensor in own}.values())
 
 
-def add_sensor(workspace: Workspace, path: Path, *, actor: str) -> Sensor:
+def add_sensor(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Sensor:
     """Add a sensor from a file, or replace it for scenes added from now on."""
-    sensor = parse_sensor(read_definition(path), where=path.name)
+    sensor = parse_sensor(parse_definition(file), where=file.name)
     if sensor not in list_own_sensors(workspace):
         workspace.ledger.append(SensorAdded(region_id=None, sensor=sensor), actor=actor)
     return sensor
 
 
-def _explain_taken(path: Path, what: str, name: str) -> DefinitionInvalid:
+def _explain_taken(file: DefinitionFile, what: str, name: str) -> DefinitionInvalid:
     return DefinitionInvalid(
-        f"{path.name}: a {what} called {name!r} exists already and is another; models and maps"
+        f"{file.name}: a {what} called {name!r} exists already and is another; models and maps"
         " were made with it, so choose a new name."
     )

@@ -135,3 +135,21 @@ def submit_zones(
     return workspace.jobs.submit(
         Command(verb="zones", region_id=region_id, arguments=arguments), by=by
     )
+
+
+def submit_add_layer(
+    workspace: Workspace,
+    region_id: str,
+    href: str,
+    *,
+    name: str,
+    unit: str,
+    years: str,
+    source: str,
+    by: str,
+) -> Job:
+    """Queue the check of a layer without a date, and its addition."""
+    arguments = {"href": href, "name": name, "unit": unit, "years": years, "source": source}
+    return workspace.jobs.submit(
+        Command(verb="add-layer", region_id=region_id, arguments=arguments), by=by
+    )

@@ -34,7 +34,8 @@ from geotransfer.workflows.definitions import (
     find_spec,
     list_legends,
     list_specs,
-    read_definition,
+    open_definition,
+    parse_definition,
 )
 from geotransfer.workflows.evaluate import evaluate_region
 from geotransfer.workflows.fine_tune import fine_tune_region
@@ -78,9 +79,9 @@ def mapped(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def _run_all(workspace: Workspace, place: Place) -> None:
-    add_sensor(workspace, place.folder / "sensor.yaml", actor="test")
-    spec = add_spec(workspace, place.folder / "spec.yaml", actor="test")
-    legend = add_legend(workspace, place.folder / "legend.yaml", actor="test")
+    add_sensor(workspace, open_definition(place.folder / "sensor.yaml"), actor="test")
+    spec = add_spec(workspace, open_definition(place.folder / "spec.yaml"), actor="test")
+    legend = add_legend(workspace, open_definition(place.folder / "legend.yaml"), actor="test")
     for name, rows in (("north", (0, HALF)), ("south", (HALF, SIZE))):
         add_region(
             workspace, place.outline(*rows), name=name, actor="test", spec_name=spec.name,
@@ -264,16 +265,16 @@ def test_zones_are_a_job_whose_tables_can_be_downloaded(
 
 
 def test_rows_keep_their_names_meaning(mapped: Workspace, place: Place, tmp_path: Path) -> None:
-    again = add_spec(mapped, place.folder / "spec.yaml", actor="test")
+    again = add_spec(mapped, open_definition(place.folder / "spec.yaml"), actor="test")
     assert again.spec_id == find_spec(mapped, "toy-quarters").spec_id
     assert [s.name for s in list_specs(mapped)].count("toy-quarters") == 1
     changed = tmp_path / "spec.yaml"
     changed.write_text((place.folder / "spec.yaml").read_text().replace("median", "mean"))
     with pytest.raises(DefinitionInvalid, match="'toy-quarters' exists already"):
-        add_spec(mapped, changed, actor="test")
+        add_spec(mapped, open_definition(changed), actor="test")
     changed.write_text((place.folder / "legend.yaml").read_text().replace("town", "village"))
     with pytest.raises(DefinitionInvalid, match="'toy-cover' exists already"):
-        add_legend(mapped, changed, actor="test")
+        add_legend(mapped, open_definition(changed), actor="test")
     assert len(list_legends(mapped)) == 2
     with pytest.raises(NotFound, match="there is no spec 'none'; there are: s2-semiannual"):
         find_spec(mapped, "none")
@@ -290,9 +291,9 @@ def test_fine_tuning_where_the_model_was_trained_is_refused(mapped: Workspace) -
 def test_a_region_without_a_model_for_its_legend_says_what_to_do(
     workspace: Workspace, place: Place
 ) -> None:
-    add_sensor(workspace, place.folder / "sensor.yaml", actor="test")
-    add_spec(workspace, place.folder / "spec.yaml", actor="test")
-    add_legend(workspace, place.folder / "legend.yaml", actor="test")
+    add_sensor(workspace, open_definition(place.folder / "sensor.yaml"), actor="test")
+    add_spec(workspace, open_definition(place.folder / "spec.yaml"), actor="test")
+    add_legend(workspace, open_definition(place.folder / "legend.yaml"), actor="test")
     add_region(
         workspace, place.outline(0, SIZE), name="alone", actor="test", spec_name="toy-quarters",
         legend_name="toy-cover",
@@ -325,6 +326,6 @@ def test_a_definition_that_is_no_text_of_plain_parts_is_one_sentence(
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(DefinitionInvalid, match=told):
-        read_definition(path)
+        parse_definition(open_definition(path))
     with pytest.raises(NotFound):
-        read_definition(tmp_path / "missing.yaml")
+        open_definition(tmp_path / "missing.yaml")

@@ -16,7 +16,7 @@ from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.transfer.trees import Training
 from geotransfer.workflows import train_own
 from geotransfer.workflows.check_list import describe_checks
-from geotransfer.workflows.definitions import add_legend, add_spec
+from geotransfer.workflows.definitions import add_legend, add_spec, open_definition
 from geotransfer.workflows.evaluate import evaluate_region
 from geotransfer.workflows.labels import add_checked, check_file
 from geotransfer.workflows.maps import locate_map
@@ -93,8 +93,8 @@ def test_half_of_a_real_land_cover_maps_the_other_half(
     workspace = open_workspace(make_settings(tile_px=64, n_threads=1), clock=clock, create=True)
     for name, text in (("spec", SPEC), ("legend", LEGEND)):
         (tmp_path / f"{name}.yaml").write_text(text)
-    add_spec(workspace, tmp_path / "spec.yaml", actor="test")
-    add_legend(workspace, tmp_path / "legend.yaml", actor="test")
+    add_spec(workspace, open_definition(tmp_path / "spec.yaml"), actor="test")
+    add_legend(workspace, open_definition(tmp_path / "legend.yaml"), actor="test")
     for region, first, last in (("west", 0, MIDDLE), ("east", MIDDLE, WIDTH)):
         add_region(
             workspace, cover.outline(first, last), name=region, actor="test",

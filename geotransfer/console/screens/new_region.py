@@ -6,6 +6,7 @@ import json
 
 import streamlit as st
 
+from geotransfer.console.definitions_panel import pick_definitions
 from geotransfer.console.map.component import show_map
 from geotransfer.console.map.spec import Drawing, DrawMode, MapSpec, View
 from geotransfer.console.state import (
@@ -35,8 +36,17 @@ def show() -> None:
     outline = _pick_outline()
     name = st.text_input("Name", key="region-name", placeholder="for example Nakuru, Kenya")
 
+    spec_name, legend_name = pick_definitions(workspace)
+
     def add() -> None:
-        region = add_region(workspace, outline or "", name=name, actor=find_actor())
+        region = add_region(
+            workspace,
+            outline or "",
+            name=name,
+            spec_name=spec_name,
+            legend_name=legend_name,
+            actor=find_actor(),
+        )
         remember_region(region.region_id)
 
     st.button(
