@@ -85,7 +85,9 @@ def refresh(
         if n_work == 0
         else f"computed {result['n_computed']} tiles, re-predicted {result['n_predicted']}"
     )
-    session.output.show(result, f"{region}: {told}; kept {result['n_kept']}")
+    notices = result.get("notices")
+    lines = [str(line) for line in notices] if isinstance(notices, list | tuple) else []
+    session.output.show(result, [f"{region}: {told}; kept {result['n_kept']}", *lines])
 
 
 def _set_every(session: Session, workspace: Workspace, region: str, every: str) -> None:

@@ -166,6 +166,8 @@ class RefreshDone(Fact):
     """Disk the workspace's pixels already read took afterwards."""
     seq: int = 0
     """Place in the ledger when it was planned: facts behind it were not yet known."""
+    notices: tuple[str, ...] = ()
+    """Sentences about how it was made, for example that a model could not be compiled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

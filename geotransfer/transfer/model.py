@@ -95,6 +95,14 @@ class Model:
         """Whether it is a baseline: no label of a target region has touched it."""
         return self.local is None and self.correction is None
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What whoever uses its predictions should hear: ensembles that LightGBM itself predicts,
+        because they cannot be replayed or showed a difference when they were."""
+        parts = [self.scores, *([self.local] if self.local is not None else [])]
+        found = [trees.forest.notice for scores in parts for trees in scores.trees]
+        return tuple(dict.fromkeys(notice for notice in found if notice is not None))
+
     def predict(
         self, measured: Float32, xy_km: Float64 | None = None, *, n_threads: int = 1
     ) -> Float32:

@@ -25,7 +25,7 @@ from geotransfer.workflows.refresh_plan import RefreshPlan
 from geotransfer.workflows.tile import CONFIDENCE_BINS, TileResult, TileTask
 from geotransfer.workflows.tile_reading import open_cube
 
-NOT_IN_ROWS = ("stages", "moves", "decisions", "has_new_features")
+NOT_IN_ROWS = ("stages", "moves", "decisions", "has_new_features", "has_new_view")
 """Parts of a result that are summed up in the fact, or have a table of their own."""
 
 LEFT_OVER_S = 600
@@ -62,6 +62,9 @@ def merge_rows(
         row |= asdict(keys[decision.tile_id]) | {
             "feature_key": old["feature_key"]
             if old is not None and not result.has_new_features
+            else _name_stem(task.feature_path, ".features.tif"),
+            "view_key": old["view_key"]
+            if old is not None and old.get("view_key") and not result.has_new_view
             else _name_stem(task.feature_path, ".features.tif"),
             "map_key": old["map_key"]
             if old is not None and result.is_kept
@@ -106,7 +109,8 @@ def record_refresh(
     """Append the fact of a refresh, with its tables, and clear away what no map names."""
     plan = planned.plan
     pixel_km2 = measure_pixel_km2(planned.inputs.grid)
-    legend = load_cached_model(workspace.blobs_url, planned.version.model_id).legend
+    model = load_cached_model(workspace.blobs_url, planned.version.model_id)
+    legend = model.legend
     n_pixels = sum(r.n_computed for r in results.values())
     inside = sum(int(row["n_inside"]) for row in rows)
     region_id = planned.region.region_id
@@ -123,6 +127,7 @@ def record_refresh(
     fact = RefreshDone(
         region_id=region_id,
         map_id=map_id,
+        notices=model.notices,
         model_id=planned.version.model_id,
         tiles_id=workspace.blobs.put(write_table(rows)),
         n_computed=len(updated),

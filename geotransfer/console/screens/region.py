@@ -7,6 +7,7 @@ import streamlit as st
 
 from geotransfer.console.accuracy_panel import show_accuracy
 from geotransfer.console.applicability_panel import show_applicability
+from geotransfer.console.exclusions_panel import show_exclusions_panel
 from geotransfer.console.layers_panel import show_layers
 from geotransfer.console.map_panel import show_previews
 from geotransfer.console.outputs_panel import show_outputs
@@ -209,10 +210,18 @@ def _show_figures(view: RegionView) -> None:
         what = "nothing to compute" if not last.n_computed + last.n_predicted else "updated"
         when = (view.refreshed_at or "")[:16].replace("T", " ")
         tiles.caption(f"{last.n_kept} tiles kept · {what} · {when}")
+        for notice in last.notices:
+            tiles.warning(notice)
 
 
 def _show_scenes(workspace: Workspace, view: RegionView) -> None:
-    """Show every scene with what it brings, and what it lacks."""
+    """Show every scene with what it brings, and what it lacks; then those left out."""
+    _show_used_scenes(workspace, view)
+    if view.n_scenes:
+        show_exclusions_panel(workspace, view)
+
+
+def _show_used_scenes(workspace: Workspace, view: RegionView) -> None:
     if not view.n_scenes:
         st.info(f"No scenes yet. {view.needs} The *New region* page points a region at a catalog.")
         return
