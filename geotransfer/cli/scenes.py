@@ -45,7 +45,8 @@ def find(
     collection: Collections = None,
 ) -> None:
     """Show what a catalog offers a region: scenes, gigabytes, cost, access. Reads no pixel."""
-    from geotransfer.workflows.find_scenes import find_scenes, store_found
+    from geotransfer.workflows.find_scenes import find_scenes
+    from geotransfer.workflows.found_scenes import store_found
 
     session = find_session(context)
     workspace = session.open()
@@ -120,7 +121,8 @@ def add_scenes(
 ) -> None:
     """Point a region at the scenes of a catalog, or at what a search found."""
     from geotransfer.workflows.check_list import describe_checks
-    from geotransfer.workflows.find_scenes import add_found_scenes, load_found
+    from geotransfer.workflows.find_scenes import add_found_scenes
+    from geotransfer.workflows.found_scenes import load_found
     from geotransfer.workflows.scenes import add_scenes as add_to_region
 
     session = find_session(context)

@@ -82,7 +82,7 @@ def search_items(
 
     def add_keys(request: requests.Request) -> None:
         # By each request's own host: a page may link to another, which must not get the key.
-        request.headers.update(make_headers(str(request.url), access.signers))
+        request.headers = {**request.headers, **make_headers(str(request.url), access.signers)}
 
     def ask() -> Iterator[Mapping[str, Any]]:
         # Opening sets the transport's timeout to its own argument.

@@ -12,7 +12,6 @@ from geotransfer.core.fact import RefreshDone, ScenesAdded
 from geotransfer.core.found import FoundScene, FoundScenes
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.scene import Scene
-from geotransfer.errors import NotFound
 from geotransfer.imagery.access import make_access, strip_secrets
 from geotransfer.imagery.access_notes import describe_access
 from geotransfer.imagery.catalog import Survey, exclude_unusable
@@ -160,32 +159,3 @@ def add_found_scenes(workspace: Workspace, found: FoundScenes, *, actor: str) ->
         collections=found.collections,
         actor=actor,
     )
-
-
-def store_found(workspace: Workspace, found: FoundScenes) -> str:
-    """Keep a search's answer and return its id."""
-    return workspace.blobs.put(canonical_json(found))
-
-
-def load_found(workspace: Workspace, region_id: str, found_id: str) -> FoundScenes:
-    """Return a search's answer by its id.
-
-    Raises
-    ------
-    NotFound
-        There is none of that id, or it is of another region.
-    """
-    try:
-        plain = json.loads(workspace.blobs.get(found_id))
-        found = from_plain(FoundScenes, plain)
-    except (NotFound, ValueError, TypeError, KeyError):
-        raise NotFound(
-            f"{found_id!r} is no search of this workspace; run `geotransfer scenes find"
-            f" {region_id}` and give the id that it prints."
-        ) from None
-    if found.region_id != region_id:
-        raise NotFound(
-            f"that search was for region {found.region_id!r}; run `geotransfer scenes find"
-            f" {region_id}`."
-        )
-    return found

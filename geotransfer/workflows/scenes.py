@@ -11,6 +11,7 @@ from pathlib import Path
 from geotransfer.core.exclusion import Exclusion, ExclusionReason
 from geotransfer.core.fact import ScenesAdded
 from geotransfer.core.identity import canonical_json
+from geotransfer.core.period import parse_period
 from geotransfer.core.pixel_check import PixelReport
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
@@ -23,7 +24,7 @@ from geotransfer.imagery.catalog import (
     survey_catalog,
 )
 from geotransfer.imagery.grids import choose_grid, complete_scene
-from geotransfer.imagery.scene_query import Query, parse_period
+from geotransfer.imagery.scene_query import Query
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec, list_own_sensors
 from geotransfer.workflows.exclusions import make_exclusion_fact

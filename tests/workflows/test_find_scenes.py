@@ -13,11 +13,11 @@ import pytest
 import rasterio
 
 from geotransfer.core.fact import ScenesAdded
+from geotransfer.core.period import parse_period
 from geotransfer.errors import InputError, NotFound
 from geotransfer.imagery.access import Access
 from geotransfer.imagery.access_notes import describe_access
 from geotransfer.imagery.catalog import survey_catalog
-from geotransfer.imagery.scene_query import parse_period
 from geotransfer.imagery.scene_sizes import measure_reach, measure_sizes
 from geotransfer.imagery.signers import Signer, SignerKind
 from geotransfer.store.workspace import Workspace, open_workspace
@@ -26,9 +26,8 @@ from geotransfer.workflows.find_scenes import (
     add_found_scenes,
     find_cpu_rate,
     find_scenes,
-    load_found,
-    store_found,
 )
+from geotransfer.workflows.found_scenes import load_found, store_found
 from geotransfer.workflows.refresh import refresh
 from geotransfer.workflows.regions import add_region
 from geotransfer.workflows.scene_list import load_scenes

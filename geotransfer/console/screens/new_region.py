@@ -7,10 +7,12 @@ import json
 import streamlit as st
 
 from geotransfer.console.definitions_panel import pick_definitions
+from geotransfer.console.found_panel import show_found
 from geotransfer.console.map.component import show_map
 from geotransfer.console.map.spec import Drawing, DrawMode, MapSpec, View
 from geotransfer.console.state import (
     PREFIX,
+    explain_errors,
     find_actor,
     find_workspace,
     load_views,
@@ -19,11 +21,17 @@ from geotransfer.console.state import (
     show_notice,
 )
 from geotransfer.console.waiting import show_running_jobs
+from geotransfer.core.period import parse_period
 from geotransfer.core.region import RegionKind
 from geotransfer.errors import GeoTransferError
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.found_scenes import find_last_search
 from geotransfer.workflows.regions import add_region, parse_outline
-from geotransfer.workflows.submit import submit_add_scenes
+from geotransfer.workflows.submit import (
+    submit_add_found,
+    submit_add_scenes,
+    submit_find_scenes,
+)
 
 
 def show() -> None:
@@ -115,14 +123,80 @@ def _show_scenes(workspace: Workspace) -> None:
     location = st.text_input(
         "Catalog",
         key="scenes-location",
-        placeholder="/data/scenes/items.json, a folder of STAC items, or a URL",
-        help="A STAC item, an item collection, or a folder of items, as the worker sees it.",
-    )
-    st.button(
-        "Add scenes and make the first map",
+        placeholder=f"{workspace.settings.catalog_url}, /data/items.json, or a folder of GeoTIFFs",
+        help="A STAC API, a catalog, an item collection, a folder of items, or a folder of GeoTIFFs"
+        " with its scenes.yaml, as the worker sees it. A search without one asks"
+        f" {workspace.settings.catalog_url}.",
+    ).strip()
+    period_column, cloud_column, collection_column = st.columns(3)
+    period = period_column.text_input(
+        "Period",
+        key="scenes-period",
+        placeholder="2021-01/2021-12",
+        help="First and last day or month.",
+    ).strip()
+    cloud = cloud_column.number_input(
+        "Most cloud, %", 0, 100, 100, step=5, key="scenes-cloud",
+        help="Scenes that state no cloud cover are kept.",
+    )  # fmt: skip
+    collections = collection_column.text_input(
+        "Collections",
+        key="scenes-collections",
+        placeholder="sentinel-2-l2a",
+        help="Of a STAC API, parted by commas; empty: every one it has.",
+    ).strip()
+
+    def search() -> None:
+        if period:
+            parse_period(period)
+        submit_find_scenes(
+            workspace,
+            region_id,
+            location,
+            period=period,
+            max_cloud_percent=float(cloud) if cloud < 100 else None,
+            collections=collections,
+            by=find_actor(),
+        )
+
+    find_column, add_column, _ = st.columns([1, 1, 1])
+    find_column.button(
+        "Find scenes",
         type="primary",
-        disabled=not location.strip(),
+        icon=":material/search:",
+        width="stretch",
+        disabled=not (location or period),
+        help="Lists scenes, gigabytes and cost; reads no pixel.",
         on_click=run_guarded,
-        args=(lambda: submit_add_scenes(workspace, region_id, location.strip(), by=find_actor()),),
+        args=(search,),
+        kwargs={"success": "Searching; progress is above, the answer comes below."},
+    )
+    add_column.button(
+        "Add all without looking",
+        width="stretch",
+        disabled=not location,
+        help="Reads the whole catalog and makes the map.",
+        on_click=run_guarded,
+        args=(lambda: submit_add_scenes(workspace, region_id, location, by=find_actor()),),
         kwargs={"success": "Reading the catalog; progress is above and on the Jobs page."},
+    )
+    with explain_errors():
+        _show_last_search(workspace, region_id)
+
+
+def _show_last_search(workspace: Workspace, region_id: str) -> None:
+    searched = find_last_search(workspace, region_id)
+    if searched is None:
+        return
+    found_id, found = searched
+    st.subheader("Found")
+    show_found(found)
+    n_new = sum(not scene.is_known for scene in found.scenes)
+    st.button(
+        f"Add these {len(found.scenes)} scenes and make the map",
+        type="primary",
+        disabled=not n_new,
+        on_click=run_guarded,
+        args=(lambda: submit_add_found(workspace, region_id, found_id, by=find_actor()),),
+        kwargs={"success": "Adding them; progress is above and on the Jobs page."},
     )
