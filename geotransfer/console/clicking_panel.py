@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from geotransfer.console.map.spec import DrawMode, DrawnFeature, Label
-from geotransfer.console.state import find_actor, run_guarded
+from geotransfer.console.state import find_actor, run_guarded, show_notice
 from geotransfer.core.legend import Legend
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.labels import add_checked, check_file
@@ -60,6 +60,7 @@ def make_document(drawn: tuple[DrawnFeature, ...], day: str) -> bytes:
 
 def show_clicked(workspace: Workspace, region_id: str, drawn: tuple[DrawnFeature, ...]) -> None:
     """Show what was drawn, and save it through the same checks as an upload."""
+    show_notice()  # a button in a fragment runs only the fragment
     counts = pd.Series([feature.label for feature in drawn], dtype=object).value_counts()
     told = ", ".join(f"{n} {name}" for name, n in counts.items())
     if not drawn:
