@@ -8,7 +8,7 @@ import streamlit as st
 
 from geotransfer.console.palettes import PROBABILITY, Format, Ramp, Scale
 from geotransfer.console.state import PREFIX
-from geotransfer.core.legend import CROPLAND, Legend
+from geotransfer.core.legend import Legend
 from geotransfer.core.region import RegionKind
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
 from geotransfer.workflows.views import RegionView
@@ -65,7 +65,7 @@ def make_picture(region_id: str, layer: str, title: str, version: str) -> str:
     )
 
 
-def make_class_legend(areas_km2: object, legend: Legend = CROPLAND) -> str:
+def make_class_legend(areas_km2: object, legend: Legend) -> str:
     """Return a class legend with the mapped area of each class, where it is known."""
     areas = areas_km2 if isinstance(areas_km2, dict) else {}
     rows = "".join(

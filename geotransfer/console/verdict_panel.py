@@ -176,7 +176,7 @@ def show_before_after(workspace: Workspace, view: RegionView) -> None:
             st.html(
                 make_picture(view.region.region_id, "class", f"Class map {title}", fact.map_id[:16])
             )
-            st.html(make_class_legend(fact.class_areas_km2))
+            st.html(make_class_legend(fact.class_areas_km2, view.legend))
     told = after.n_computed + after.n_predicted
     st.caption(
         f"{told} tiles were predicted anew, {after.n_kept} kept: only tiles whose classes could"
