@@ -12,17 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from geotransfer.change.reach import measure_debt
+from geotransfer.change.reach import POWERS
 from geotransfer.core.identity import content_id
 from geotransfer.core.legend import NODATA_CLASS
 
 JUDGEMENT_VERSION = 1
 """Grows when the same state and observations give other decisions."""
 
-QUANTILES = (0.98, 0.995, 0.999, 1.0)
+QUANTILES = (0.96, 0.985, 0.997, 1.0)
 """The detector's strictness, step by step: a kept pixel's score lies farther from the next class
 than this share of pixels moved. Beyond the last everything is computed."""
 
@@ -47,6 +48,9 @@ class Kept(IntEnum):
     JUDGED = 2
     """Kept by judgement."""
     COMPUTE = 3
+
+
+UNTOUCHED, NO_ANSWER, JUDGED, COMPUTE = (kind.value for kind in Kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,17 +125,48 @@ def judge_pixels(
     layers
         The map as it is, shape (layer, n): class, probabilities, observations.
     """
-    kept = np.full(pending.shape[1], Kept.UNTOUCHED, dtype=np.uint8)
-    touched = np.flatnonzero(pending.any(axis=0))
-    unknown, known = pending[:, touched], counts[:, touched]
-    debt = measure_debt(unknown, known)
-    margin = measure_margin(layers[1:-1, touched])
-    stays = margin > rule.reach * debt
-    with np.errstate(divide="ignore", invalid="ignore"):
-        stays &= np.nan_to_num(unknown / known, nan=0.0).sum(axis=0) <= MAX_DEBT
-    decided = np.where(stays, np.uint8(Kept.JUDGED), np.uint8(Kept.COMPUTE))
-    blind = (unknown.astype(np.uint16) + known == 0).any(axis=0)
-    blind &= layers[0, touched] == NODATA_CLASS
-    decided[blind] = Kept.NO_ANSWER
-    kept[touched] = decided
+    kept = np.empty(pending.shape[1], dtype=np.uint8)
+    _judge(
+        np.ascontiguousarray(pending),
+        np.ascontiguousarray(counts),
+        np.ascontiguousarray(measure_margin(layers[1:-1])),
+        np.ascontiguousarray(layers[0]),
+        np.float32(rule.reach),
+        POWERS,
+        kept,
+    )
     return kept
+
+
+@numba.njit(
+    "void(u1[:,::1], u2[:,::1], f4[::1], u2[::1], f4, f4[::1], u1[::1])", nogil=True, cache=True
+)
+def _judge(
+    pending: NDArray[np.uint8],
+    counts: NDArray[np.uint16],
+    margin: NDArray[np.float32],
+    codes: NDArray[np.uint16],
+    reach: np.float32,
+    powers: NDArray[np.float32],
+    kept: NDArray[np.uint8],
+) -> None:
+    n_periods = pending.shape[0]
+    for i in range(kept.size):
+        debt, share = np.float32(0), np.float32(0)
+        is_blind = False
+        for p in range(n_periods):
+            unknown, known = pending[p, i], counts[p, i]
+            if known == 0:
+                is_blind |= unknown == 0
+                debt = np.float32(np.inf) if unknown > 0 else debt
+            else:
+                debt += powers[unknown] / np.float32(known)
+                share += np.float32(unknown) / np.float32(known)
+        if debt == 0:
+            kept[i] = UNTOUCHED
+        elif is_blind and codes[i] == NODATA_CLASS:
+            kept[i] = NO_ANSWER
+        elif margin[i] > reach * debt and share <= MAX_DEBT:
+            kept[i] = JUDGED
+        else:
+            kept[i] = COMPUTE

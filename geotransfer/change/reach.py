@@ -20,7 +20,7 @@ MIN_PIXELS = 200
 EXPONENT = 0.75
 """k unknown observations count as k^0.75: independent ones move a median as √k, ones that all say
 the same as k."""
-_POWERS = np.arange(256, dtype=np.float32) ** np.float32(EXPONENT)
+POWERS = np.arange(256, dtype=np.float32) ** np.float32(EXPONENT)
 
 
 def measure_debt(pending: NDArray[np.uint8], counts: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -42,7 +42,7 @@ def measure_debt(pending: NDArray[np.uint8], counts: NDArray[np.uint16]) -> NDAr
     Shape (n,); infinite where a period knows none and there is one.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = _POWERS[pending] / counts
+        share = POWERS[pending] / counts
     share[pending == 0] = 0
     return np.asarray(share.sum(axis=0, dtype=np.float32))
 

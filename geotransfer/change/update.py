@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from geotransfer.change.judgement import Kept, Rule, judge_pixels, measure_lead, measure_margin
 from geotransfer.change.reach import count_moves, measure_debt
-from geotransfer.core.spec import FeatureSpec
+from geotransfer.core.spec import FeatureSpec, Period
 from geotransfer.imagery.composite import compose_measured
 from geotransfer.imagery.features import evaluate_column
 from geotransfer.imagery.observations import Observation, gather_stack
 
-CHUNK = 4096
-"""Pixels computed at a time: their stack stays in cache."""
+CHUNK = 1 << 15
+"""Pixels computed at a time, which bounds their stack's memory."""
 
 Predict = Callable[[NDArray[np.float32], NDArray[np.uint16], NDArray[np.intp]], NDArray[np.uint16]]
 """From measured columns (column, n), counts (period, n), pixels (n,) to map layers (layer, n)."""
@@ -83,36 +83,46 @@ def add_pending(
     return replace(state, pending=np.minimum(total, 255).astype(np.uint8))
 
 
+def judge_state(
+    state: TilePixels, *, rule: Rule, forced: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Decide for every pixel; values of ``Kept``, shape (n,).
+
+    Parameters
+    ----------
+    state
+        With the unknown observations counted (``add_pending``).
+    forced
+        Pixels that judgement may not keep, shape (n,).
+    """
+    kept = judge_pixels(pending=state.pending, counts=state.counts, layers=state.layers, rule=rule)
+    if forced is not None:
+        kept[forced & (kept == Kept.JUDGED)] = Kept.COMPUTE
+    return kept
+
+
 def update_pixels(
     state: TilePixels,
+    kept: NDArray[np.uint8],
     *,
     spec: FeatureSpec,
-    rule: Rule,
     load_values: Callable[[], NDArray[np.float32]],
-    load_observations: Callable[[], Sequence[Observation]],
+    load_observations: Callable[[Sequence[Period]], Sequence[Observation]],
     predict: Predict,
-    forced: NDArray[np.bool_] | None = None,
 ) -> Update:
-    """Judge every pixel with unknown observations and compute those that are not kept.
+    """Compute the pixels that are not kept.
 
     Parameters
     ----------
     state
         With the unknown observations counted (``add_pending``). Without measured columns where
         they need not be read unless some pixel is computed.
+    kept
+        From ``judge_state``.
     load_values, load_observations
-        Give the measured columns (column, n) and all observations, known and unknown.
-    forced
-        Pixels that judgement may not keep, shape (n,).
+        Give the measured columns (column, n), and all observations in some periods, known and
+        unknown.
     """
-    kept = judge_pixels(
-        pending=state.pending,
-        counts=state.counts,
-        layers=state.layers,
-        rule=rule,
-    )
-    if forced is not None:
-        kept[forced & (kept == Kept.JUDGED)] = Kept.COMPUTE
     pixels = np.flatnonzero(kept == Kept.COMPUTE)
     is_open = kept != Kept.UNTOUCHED
     age = np.where(is_open, np.minimum(state.age, 254) + 1, 0).astype(np.uint8)
@@ -125,7 +135,9 @@ def update_pixels(
         )
     if not len(state.values):
         state = replace(state, values=load_values())
-    values, counts = compute_pixels(state, load_observations(), pixels, spec=spec)
+    unknown = np.asarray(state.pending[:, pixels].any(axis=1))
+    periods = [period for i, period in enumerate(spec.periods) if unknown[i]]
+    values, counts = compute_pixels(state, load_observations(periods), pixels, spec=spec)
     layers = predict(values, counts, pixels)
     before = state.layers[1:-1, pixels]
     moves = count_moves(

@@ -11,6 +11,7 @@ import contextlib
 import mmap
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from geotransfer.store.atomic import replace_atomically
 
 SUFFIX = ".px"
+USED_S = 600
+"""How exactly it is remembered when a file was used last."""
 TRIM_TO = 0.9
 """Trimming leaves this share of the limit, so that it happens seldom."""
 
@@ -85,17 +88,22 @@ class Cube:
 
         The numbers are read as they are used: a few pixels of a large tile cost few pages.
         """
-        path = self._locate(pixels_id)
         n_bands, height, width = shape
         n_values = n_bands * height * width
+        path = os.path.join(self.folder, pixels_id[:2], pixels_id + SUFFIX)  # noqa: PTH118  # a fifth of the time
         try:
-            with path.open("rb") as file:
-                view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (FileNotFoundError, ValueError):
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
             return None
-        if len(view) != 2 * n_values + -(-height * width // 8):
-            return None
-        self._touch(path)
+        try:
+            stat = os.fstat(handle)
+            if stat.st_size != 2 * n_values + -(-height * width // 8):
+                return None
+            if time.time() - stat.st_mtime > USED_S:
+                os.utime(handle)
+            view = mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(handle)
         dn = np.frombuffer(view, dtype=np.int16, count=n_values).reshape(shape)
         bits = np.frombuffer(view, dtype=np.uint8, offset=2 * n_values)
         valid = np.unpackbits(bits, count=height * width).view(np.bool_).reshape(height, width)

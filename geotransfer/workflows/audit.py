@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-import numpy as np
-
 from geotransfer.change.audit import (
     Block,
     add_evidence,
@@ -29,10 +27,10 @@ from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.detector import find_rule
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scene_list import load_scenes
+from geotransfer.workflows.scene_list import RegionScenes, load_scenes
 from geotransfer.workflows.tile import TileTask, Tracking
 from geotransfer.workflows.tile_audit import AuditedTile, AuditTask, audit_tile
-from geotransfer.workflows.tile_state import locate_history, read_history
+from geotransfer.workflows.tile_state import locate_history
 
 
 def audit_region(
@@ -41,11 +39,13 @@ def audit_region(
     *,
     actor: str,
     progress: Progress = ignore_progress,
+    inputs: RegionScenes | None = None,
 ) -> AuditDone:
     """Compute a random sample of the blocks kept by judgement and record what that shows.
 
     Every refresh that kept something does this by itself. More audits of the same map draw other
-    blocks; the bound stays valid however often it is looked at.
+    blocks; the bound stays valid however often it is looked at. ``inputs`` are the region's scenes
+    where they are at hand.
 
     Raises
     ------
@@ -71,7 +71,8 @@ def audit_region(
     drawn = draw_blocks(
         blocks, count_draws(n_judged, last.n_pixels, settings.audit_blocks), seed=seed
     )
-    tasks = _make_tasks(workspace, last, rows, drawn, seed)
+    inputs = inputs or load_scenes(workspace, region_id)
+    tasks = _make_tasks(workspace, last, rows, drawn, seed, inputs)
     found: dict[str, AuditedTile] = {}
     progress(0, len(tasks), f"auditing {len(drawn)} blocks kept by judgement")
     for audited in run_tasks(
@@ -161,12 +162,12 @@ def _make_tasks(
     rows: list[Row],
     drawn: tuple[Block, ...],
     seed: int,
+    inputs: RegionScenes,
 ) -> list[AuditTask]:
-    """Return one task a tile that was drawn from; the first also reads one scene's files again."""
+    """Return one task a tile that was drawn from; in the first, exact tests are checked too."""
     if not drawn:
         return []
     region = find_region(workspace, str(last.region_id))
-    inputs = load_scenes(workspace, region.region_id)
     scenes = {scene.scene_id: scene for scene in inputs.scenes}
     spec = find_spec(workspace, region.spec_name)
     folder = workspace.locate_tiles(region.region_id)
@@ -178,9 +179,6 @@ def _make_tasks(
     for number, tile_id in enumerate(Counter(block.tile_id for block in drawn)):
         row = by_id[tile_id]
         state_path = locate_history(folder, str(row["state_key"]))
-        history = read_history(state_path)
-        known = [s.scene_id for s in history.scenes if s.n_valid] if history else []
-        pick = int(np.random.default_rng([seed, number]).integers(len(known))) if known else 0
         tasks.append(
             AuditTask(
                 tile=TileTask(
@@ -188,7 +186,7 @@ def _make_tasks(
                     spec=spec,
                     grid=inputs.grid,
                     tile=tiles[tile_id],
-                    scenes=tuple(scenes[s] for s in known),
+                    scenes=tuple(scenes.values()),
                     blobs_url=workspace.blobs_url,
                     model_id=last.model_id,
                     feature_path=str(folder / f"{row['feature_key']}.features.tif"),
@@ -208,8 +206,8 @@ def _make_tasks(
                     ),
                 ),
                 blocks=tuple(dict.fromkeys(b.number for b in drawn if b.tile_id == tile_id)),
-                source_scene_id=known[pick] if known and number == 0 else "",
                 seed=seed,
+                is_checked=number == 0,
             )
         )
     return tasks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from geotransfer.imagery.rasters import (
     render_rgb,
     write_cog,
 )
-from geotransfer.store.tables import Row
+from geotransfer.store.tables import Row, read_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.map_layers import write_map_layers
@@ -37,6 +39,7 @@ COLOURS = (
     ("false-colour", ("nir", "red", "green"), 0.5),
 )
 """Composites to look at: name, bands, reflectance shown brightest."""
+VIEWS = tuple(name for name, _, _ in COLOURS)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,8 +101,18 @@ def write_map(
             for raster in rasters
         ]
 
+    last = workspace.ledger.read_last(RefreshDone, region_id=region.region_id)
+    previous = locate_map(workspace, region.region_id, last.map_id) if last else None
+    is_same_view = last is not None and _list_views(rows) == _list_views(
+        read_table(workspace.blobs.get(last.tiles_id))
+    )
+
     def write(raster: _Raster) -> None:
         path = folder / f"{raster.name}.tif"
+        if is_same_view and previous is not None and raster.name in VIEWS and not path.exists():
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                os.link(previous / path.name, path)
         if not path.exists():
             write_cog(
                 path, grid, ((tile, raster.read(tile)) for tile in tiles), dtype=raster.dtype,
@@ -110,16 +123,20 @@ def write_map(
     with ThreadPoolExecutor(workspace.settings.thread_count) as pool:
         for writing in [pool.submit(write, raster) for raster in rasters]:
             writing.result()
-    last = workspace.ledger.read_last(RefreshDone, region_id=region.region_id)
     write_map_layers(
         folder,
-        locate_map(workspace, region.region_id, last.map_id) if last else None,
+        previous,
         grid=grid,
         tiles=tiles,
         rows=by_id,
         legend=legend,
     )
     return folder
+
+
+def _list_views(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Return what the composites to look at were made of."""
+    return [(str(row["tile_id"]), str(row.get("view_key") or row["feature_key"])) for row in rows]
 
 
 def _list_map_rasters(legend: Legend, locate: Callable[[Tile], Path]) -> list[_Raster]:

@@ -80,7 +80,9 @@ def refresh(
         workspace, planned, rows=rows, results=results, map_id=map_id, meter=meter, actor=actor
     )
     if done.n_judged and results:
-        audit = audit_region(workspace, region_id, actor=actor, progress=progress)
+        audit = audit_region(
+            workspace, region_id, actor=actor, progress=progress, inputs=planned.inputs
+        )
         if audit.is_tightened:
             progress(0, 0, "the audit found too much: judging more strictly")
             return refresh(workspace, region_id, actor=actor, progress=progress)

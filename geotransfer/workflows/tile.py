@@ -119,6 +119,8 @@ class TileResult:
     is_kept: bool = False
     """No pixel was computed: features and map are the files of the last refresh."""
     has_new_features: bool = True
+    has_new_view: bool = True
+    """Whether measured columns of the spec's last period, which is shown, may be others."""
     judged_blocks: tuple[int, ...] = ()
     """Pixels kept by judgement in each block; empty: none at all."""
     judged_ages: tuple[int, ...] = ()

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from geotransfer.change.audit import find_block
 from geotransfer.change.update import TilePixels, compute_pixels
 from geotransfer.core.legend import NODATA_CLASS
+from geotransfer.core.scene import Scene
 from geotransfer.errors import StoreError
-from geotransfer.imagery.grids import locate_pixels, mask_outline
+from geotransfer.imagery.grids import locate_pixels
 from geotransfer.imagery.observations import Observation
 from geotransfer.imagery.rasters import read_tile
 from geotransfer.workflows.models import load_cached_model
@@ -32,9 +33,9 @@ class AuditTask:
     tile: TileTask
     """Its paths are those of the map's files."""
     blocks: tuple[int, ...]
-    source_scene_id: str
-    """A scene to read from its files again and compare with what is known of it; or empty."""
     seed: int
+    is_checked: bool
+    """Whether what exact tests kept is checked for bugs: some pixels, and one scene read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,10 @@ def audit_tile(task: AuditTask) -> AuditedTile:
         raise StoreError(
             f"the history of tile {tile.tile.tile_id} is missing; refresh the region again."
         )
-    inside = mask_outline(tile.region, tile.grid, tile.tile)
+    inside = history.inside
     reader = TileReader(tile, tracking, inside)
     reader.known |= {scene.scene_id: scene for scene in history.scenes}
+    scenes = tuple(scene for scene in tile.scenes if scene.scene_id in reader.known)
     n_measured, n_periods = len(tile.spec.measured), len(tile.spec.periods)
     values = read_tile(Path(tile.feature_path), range(n_measured)).reshape(n_measured, -1)
     layers = read_tile(Path(tile.map_path)).reshape(-1, inside.size)
@@ -77,7 +79,10 @@ def audit_tile(task: AuditTask) -> AuditedTile:
         pending=history.pending.reshape(n_periods, -1),
         age=history.age.ravel(),
     )
-    observations = reader.list_observations(tile.scenes)
+    unknown = np.asarray(state.pending.any(axis=1) | task.is_checked)
+    observations = reader.list_observations(
+        scenes, [period for i, period in enumerate(tile.spec.periods) if unknown[i]]
+    )
     judged = state.pending.any(axis=0) & (layers[0] != NODATA_CLASS)
     n_judged, n_stale = [], []
     found = [
@@ -90,9 +95,10 @@ def audit_tile(task: AuditTask) -> AuditedTile:
     for pixels in found:
         n_judged.append(len(pixels))
         n_stale.append(int(is_stale[pixels].sum()))
-    n_exact, n_wrong = _check_exact(task, state, observations, inside.ravel())
-    if task.source_scene_id:
-        n_source, n_source_wrong = _check_source(task, reader)
+    n_exact = n_wrong = 0
+    if task.is_checked:
+        n_exact, n_wrong = _check_exact(task, state, observations, inside.ravel())
+        n_source, n_source_wrong = _check_source(task, reader, scenes)
         n_exact, n_wrong = n_exact + n_source, n_wrong + n_source_wrong
     return AuditedTile(
         tile_id=tile.tile.tile_id,
@@ -137,9 +143,11 @@ def _check_exact(
     return len(pixels), int((~same).sum())
 
 
-def _check_source(task: AuditTask, reader: TileReader) -> tuple[int, int]:
+def _check_source(
+    task: AuditTask, reader: TileReader, scenes: tuple[Scene, ...]
+) -> tuple[int, int]:
     """Read one scene from its files again: are the pixels those that the tile knows?"""
-    scene = next(s for s in task.tile.scenes if s.scene_id == task.source_scene_id)
+    scene = scenes[int(np.random.default_rng([task.seed, 1]).integers(len(scenes)))]
     before = reader.known[scene.scene_id]
     now = reader.read_scene(scene, before.fingerprint)
     is_same = reader.known[scene.scene_id].pixels_id == before.pixels_id

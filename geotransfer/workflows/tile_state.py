@@ -45,6 +45,12 @@ class TileHistory:
         Observations they do not know, shape (period, y, x).
     age
         Refreshes since a pixel with unknown observations was last up to date, shape (y, x).
+    layers
+        The map, shape (layer, y, x); kept here too because reading it packed costs more.
+    map_name
+        File the map is in: another one was made since by another model, then ``layers`` is old.
+    inside
+        Pixels inside the outline, shape (y, x).
     result
         What the work that wrote this came to, so that it is not done twice.
     """
@@ -54,6 +60,9 @@ class TileHistory:
     counts: NDArray[np.uint16]
     pending: NDArray[np.uint8]
     age: NDArray[np.uint8]
+    layers: NDArray[np.uint16]
+    map_name: str
+    inside: NDArray[np.bool_]
     result: Mapping[str, Any]
 
 
@@ -66,6 +75,7 @@ def write_history(path: Path, history: TileHistory) -> int:
     """Write a history whole or not at all, and return its size in bytes."""
     told = {
         "scenes": [asdict(scene) for scene in history.scenes],
+        "map_name": history.map_name,
         "layer_prints": list(history.layer_prints),
         "result": dict(history.result),
     }
@@ -75,6 +85,8 @@ def write_history(path: Path, history: TileHistory) -> int:
         counts=history.counts,
         pending=history.pending,
         age=history.age,
+        inside=history.inside,
+        layers=history.layers,
         told=np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
     )
     with replace_atomically(path) as temporary:
@@ -93,6 +105,9 @@ def read_history(path: Path) -> TileHistory | None:
                 counts=file["counts"],
                 pending=file["pending"],
                 age=file["age"],
+                inside=file["inside"],
+                layers=file["layers"],
+                map_name=told["map_name"],
                 result=told["result"],
             )
     except FileNotFoundError:

@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 from geotransfer.change.audit import count_blocks, find_block
 from geotransfer.change.judgement import Kept
-from geotransfer.change.update import Predict, TilePixels, Update, add_pending, update_pixels
+from geotransfer.change.update import (
+    Predict,
+    TilePixels,
+    Update,
+    add_pending,
+    judge_state,
+    update_pixels,
+)
 from geotransfer.core.decision import DecidedBy, SceneDecision
 from geotransfer.core.decode import from_plain
 from geotransfer.core.scene import Scene
 from geotransfer.imagery.grids import locate_pixels, mask_outline
+from geotransfer.imagery.observations import Observation
 from geotransfer.imagery.rasters import read_tile
 from geotransfer.workflows.costing import StageMeter
 from geotransfer.workflows.models import load_cached_model
@@ -97,6 +105,9 @@ def _compute_whole(task: TileTask, tracking: Tracking) -> TileResult:
         counts=counts,
         pending=np.zeros(counts.shape, dtype=np.uint8),
         age=np.zeros(counts.shape[1:], dtype=np.uint8),
+        inside=reader.inside,
+        layers=read_tile(Path(task.map_path)),
+        map_name=Path(task.map_path).name,
         result=asdict(result),
     )
     write_history(Path(tracking.state_path), history)
@@ -130,18 +141,17 @@ class _TileUpdate:
         self.history = history
         self.started = time.thread_time()
         self.meter = StageMeter()
-        self.inside = mask_outline(task.region, task.grid, task.tile)
-        self.reader = TileReader(task, tracking, self.inside)
+        self.inside = history.inside
+        self.reader = TileReader(task, tracking, self.inside, self.meter)
         self.shape = self.inside.shape
 
     def run(self) -> TileResult:
         """Read, decide, compute and write."""
-        with self.meter.measure("read"):
-            came = self._read_new()
+        came = self._read_new()
         with self.meter.measure("detector"):
-            layers = read_tile(Path(self.previous.map_path))
-            state = self._load_state(layers)
+            state = self._load_state()
             state = add_pending(state, self._count_touched(came), self.inside.ravel())
+            self.touched_last = state.pending[-1] > 0
         if self.previous.is_other_model:
             state = self._predict_again(state)
         update = self._update(state)
@@ -152,6 +162,9 @@ class _TileUpdate:
             counts=update.state.counts.reshape(-1, *self.shape),
             pending=update.state.pending.reshape(-1, *self.shape),
             age=update.state.age.reshape(self.shape),
+            inside=self.inside,
+            layers=update.state.layers.reshape(-1, *self.shape),
+            map_name=Path(self.previous.map_path if result.is_kept else self.task.map_path).name,
             result=asdict(result),
         )
         with self.meter.measure("write"):
@@ -182,11 +195,9 @@ class _TileUpdate:
             if before.pixels_id == now.pixels_id:
                 touched, ended_by = None, DecidedBy.CONTENT
                 reason = "published again with the same pixels"
-            elif (old := self.reader.find_pixels(before)) is None:
-                touched = np.ones(pixels.valid.shape, dtype=bool)
             else:
-                touched = pixels.valid != old.valid
-                touched |= (pixels.dn != old.dn).any(axis=0) & pixels.valid
+                with self.meter.measure("detector"):
+                    touched = self._find_differences(pixels, before)
         if touched is not None and not (touched & self.inside.ravel()).any():
             touched, ended_by = None, DecidedBy.NO_VALID_PIXEL
             reason = "shows no ground here"
@@ -200,6 +211,14 @@ class _TileUpdate:
             n_pixels=now.n_valid,
             cpu_s=time.thread_time() - started,
         )
+
+    def _find_differences(self, pixels: Observation, before: KnownScene) -> NDArray[np.bool_]:
+        """Return where a scene shows something else than before; everywhere if that is gone."""
+        old = self.reader.find_pixels(before)
+        if old is None:
+            return np.ones(pixels.valid.shape, dtype=bool)
+        differs = (pixels.dn != old.dn).any(axis=0) & pixels.valid
+        return np.asarray(differs | (pixels.valid != old.valid))
 
     def _lose(self, gone: KnownScene) -> _Came:
         """Treat a scene that no longer belongs to the tile like one that changed."""
@@ -218,8 +237,9 @@ class _TileUpdate:
             cpu_s=0.0,
         )
 
-    def _load_state(self, layers: NDArray[np.uint16]) -> TilePixels:
-        history = self.history
+    def _load_state(self) -> TilePixels:
+        history, path = self.history, Path(self.previous.map_path)
+        layers = history.layers if history.map_name == path.name else read_tile(path)
         n_periods = len(self.task.spec.periods)
         return TilePixels(
             values=np.zeros((0, self.inside.size), dtype=np.float32),
@@ -269,16 +289,19 @@ class _TileUpdate:
         forced = np.full(self.inside.size, self.previous.is_forced)
         for number in self.previous.forced_blocks:
             forced[find_block(number, self.inside.shape)] = True
+        with self.meter.measure("detector"):
+            kept = judge_state(state, rule=self.tracking.rule, forced=forced)
         predicted = self.meter.stages.get("predict", 0.0)
         with self.meter.measure("composite"):
             update = update_pixels(
                 state,
+                kept,
                 spec=self.task.spec,
-                rule=self.tracking.rule,
                 load_values=self._read_values,
-                load_observations=lambda: self.reader.list_observations(self.task.scenes),
+                load_observations=lambda periods: self.reader.list_observations(
+                    self.task.scenes, periods
+                ),
                 predict=self._predict,
-                forced=forced,
             )
         self.meter.stages["composite"] -= self.meter.stages.get("predict", 0.0) - predicted
         return update
@@ -316,6 +339,7 @@ class _TileUpdate:
             n_computed=int((update.kept == Kept.COMPUTE).sum()),
             is_kept=is_kept,
             has_new_features=update.is_changed,
+            has_new_view=bool((self.touched_last & (update.kept == Kept.COMPUTE)).any()),
             judged_blocks=tuple(blocks.tolist()) if judged.any() else (),
             judged_ages=tuple((ages // np.maximum(blocks, 1)).tolist()) if judged.any() else (),
             moves=tuple(update.moves.tolist()),
