@@ -56,6 +56,9 @@ GROUPS = {
 st.html(
     "<style>.stMainBlockContainer{padding:2.4rem 2.6rem 3rem}"
     "[data-testid=stCaptionContainer]{color:inherit;opacity:.82}"
+    # No one colour is legible both as text on the dark ground and under white on a button.
+    "button[data-selected=true] p,[data-testid=stSliderThumbValue] p"
+    "{color:light-dark(#0a6262,#7fd3ca)}"
     "[data-testid=stSidebar] .stVerticalBlock{gap:.35rem}</style>"
 )
 # Pages link to each other by name.

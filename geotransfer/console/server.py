@@ -50,7 +50,7 @@ def make_config(settings: Settings) -> dict[str, object]:
         # One colour for both would pin the light theme: a theme of its own for each keeps the
         # reader's choice, or what the operating system asks for.
         "theme.light.primaryColor": "#0b6e6e",
-        "theme.light.linkColor": "#0b6e6e",
+        "theme.light.linkColor": "#064f4f",
         "theme.light.headingFontSizes": HEADING_SIZES,
         "theme.dark.headingFontSizes": HEADING_SIZES,
         # White on it, on a button, is legible too.
