@@ -11,6 +11,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from geotransfer.core.definition import DN_REACH
 from geotransfer.core.exclusion import Exclusion, ExclusionReason
 from geotransfer.core.fact import PixelsChecked, ScenesAdded
 from geotransfer.core.grid import Grid
@@ -31,15 +32,18 @@ from geotransfer.imagery.offsets import (
     measure_levels,
 )
 from geotransfer.imagery.scene_sample import coarsen_grid, sample_scene
-from geotransfer.imagery.sensors import SENTINEL_2
+from geotransfer.imagery.sensors import SENSORS, SENTINEL_2
 from geotransfer.imagery.shifts import STABLE_BANDS, Shift, measure_shift
 from geotransfer.imagery.stac_items import OFFSET_BASELINE
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.check_list import list_checks
+from geotransfer.workflows.definitions import find_spec
 
 N_READERS = 8
 SHIFT_WINDOW_PX = 512
 """Shifts are measured on the middle of the region, at most this many pixels a side."""
+MAX_BEYOND = 0.001
+"""Share of a band's values that may be out of range: single pixels are faults of the sensor."""
 MIN_SCENES = 3
 """Fewer scenes have no common place to be off from."""
 CONTRADICTIONS = (OffsetOutcome.TOO_HIGH, OffsetOutcome.TOO_LOW, OffsetOutcome.UNDECIDED)
@@ -97,11 +101,13 @@ def check_pixels(
     if not is_offset_settled:
         offsets = _check_offsets(workspace, region, scenes, grid, access)
     judged = {check.scene_id: check for check in offsets.checks} if offsets else {}
-    exclusions = tuple(
+    contradicted = [
         _exclude(scene, judged[scene.scene_id])
         for scene in scenes
         if scene.scene_id in judged and judged[scene.scene_id].outcome in CONTRADICTIONS
-    )
+    ]
+    bands = find_spec(workspace, region.spec_name).bands
+    exclusions = (*contradicted, *_find_out_of_range(scenes, bands, grid, access))
     left_out = {exclusion.scene_id for exclusion in exclusions}
     kept = tuple(scene for scene in scenes if scene.scene_id not in left_out)
     band, shifts = _measure_shifts(kept, grid, access)
@@ -114,6 +120,39 @@ def check_pixels(
         shift_band=band,
     )
     return Checked(scenes=kept, exclusions=exclusions, report=report)
+
+
+def _find_out_of_range(
+    scenes: Sequence[Scene], bands: Sequence[str], grid: Grid, access: Access
+) -> list[Exclusion]:
+    """Exclude scenes of own sensors whose scaled values a stack cannot hold: never cut in silence.
+
+    Of the shipped sensors values beyond reflectance 3.2 are glints and hot pixels, and cut.
+    """
+    geobox = coarsen_grid(grid)
+    exclusions = []
+    for scene in scenes:
+        wanted = [b for b in bands if scene.find_asset(b) is not None]
+        if scene.sensor in SENSORS or not wanted:
+            continue
+        try:
+            sample = np.abs(sample_scene(scene, wanted, geobox, access=access))
+        except SceneUnreadable:
+            continue
+        beyond = (sample > DN_REACH).reshape(len(wanted), -1).mean(axis=1)
+        worst = int(beyond.argmax())
+        if beyond[worst] > MAX_BEYOND:
+            exclusions.append(
+                Exclusion(
+                    scene_id=scene.scene_id,
+                    sensed_at=scene.sensed_at,
+                    reason=ExclusionReason.PIXELS,
+                    detail=f"band {wanted[worst]!r} reaches {np.nanmax(sample[worst]):.4g} after"
+                    f" scale and offset, beyond the ±{DN_REACH:g} that can be kept; give sensor"
+                    f" {scene.sensor!r} a smaller scale and add the scenes again.",
+                )
+            )
+    return exclusions
 
 
 def _check_offsets(

@@ -19,7 +19,7 @@ from streamlit.util import calc_hash
 
 from geotransfer.console.raster_catalog import WorkspaceCatalog
 from geotransfer.core.fact import FineTuneDone, RefreshDone
-from geotransfer.errors import DefinitionInvalid, InputError, LeakRefused, NotFound
+from geotransfer.errors import DefinitionInvalid, InputError, LeakRefused, NotFound, SceneInvalid
 from geotransfer.imagery.rasters import make_colormap
 from geotransfer.settings import read_settings
 from geotransfer.store.workspace import Workspace, open_workspace
@@ -311,6 +311,22 @@ def test_a_region_without_a_model_for_its_legend_says_what_to_do(
 def refresh_alone(workspace: Workspace, place: Place) -> None:
     add_scenes(workspace, "alone", place.items, actor="test")
     refresh(workspace, "alone", actor="test")
+
+
+def test_values_that_cannot_be_kept_are_refused_not_cut(
+    workspace: Workspace, place: Place, tmp_path: Path
+) -> None:
+    loud = tmp_path / "sensor.yaml"
+    loud.write_text((place.folder / "sensor.yaml").read_text().replace("0.0001", "0.01"))
+    add_sensor(workspace, open_definition(loud), actor="test")
+    for add, name in ((add_spec, "spec"), (add_legend, "legend")):
+        add(workspace, open_definition(place.folder / f"{name}.yaml"), actor="test")
+    add_region(
+        workspace, place.outline(0, SIZE), name="loud", actor="test", spec_name="toy-quarters",
+        legend_name="toy-cover",
+    )  # fmt: skip
+    with pytest.raises(SceneInvalid, match=r"'warmth' reaches .*beyond the ±3\.2 .*a smaller scale"):
+        add_scenes(workspace, "loud", place.items, actor="test")
 
 
 @pytest.mark.parametrize(
