@@ -24,7 +24,7 @@ from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_known_scenes
 from geotransfer.workflows.scenes import add_survey, survey_region
 
-CPU_S_PER_GB = 26.0
+CPU_S_PER_GB = 18.0
 """Of decoded pixels, where no refresh has run in the workspace: docs/decisions/0020."""
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import geopandas as gpd
 import pyogrio
 from shapely import force_2d, is_valid_reason, union_all
+from shapely.affinity import translate
 from shapely.errors import GEOSException
-from shapely.geometry import mapping, shape
+from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 
 from geotransfer.core.fact import RegionAdded
@@ -135,7 +136,12 @@ def check_outline(geometries: Sequence[BaseGeometry], *, where: str) -> str:
                 f"{where}: polygon {number} is not valid ({is_valid_reason(polygon)}); repair it"
                 " (QGIS: Fix geometries)."
             )
-    geometry = union_all(polygons)
+        if 180 < polygon.bounds[2] - polygon.bounds[0] <= 360:
+            raise OutlineInvalid(
+                f"{where}: polygon {number} spans more than half the globe; if it crosses the"
+                " antimeridian, split it there (QGIS: Split by antimeridian)."
+            )
+    geometry = wrap_longitudes(union_all(polygons))
     west, south, east, north = geometry.bounds
     if west < -180 or east > 180 or south < -90 or north > 90:
         raise OutlineInvalid(
@@ -143,6 +149,16 @@ def check_outline(geometries: Sequence[BaseGeometry], *, where: str) -> str:
             " no degrees; the file's CRS is stated wrongly."
         )
     return canonical_json(mapping(force_2d(geometry))).decode()
+
+
+def wrap_longitudes(geometry: BaseGeometry) -> BaseGeometry:
+    """Bring what lies past 180 degrees back to the globe, cut at the antimeridian."""
+    west, south, east, north = geometry.bounds
+    is_wrapped = west >= -360 and east <= 360 and east - west <= 180
+    if (west >= -180 and east <= 180) or not is_wrapped:
+        return geometry
+    globe = box(-180, min(south, -90), 180, max(north, 90))
+    return union_all([translate(geometry, turn).intersection(globe) for turn in (-360, 0, 360)])
 
 
 def add_region(

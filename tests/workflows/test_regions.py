@@ -13,6 +13,7 @@ import geopandas as gpd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shapely import union_all
 from shapely.geometry import Point, box, shape
 
 from geotransfer.core.fact import RegionAdded
@@ -196,6 +197,14 @@ def test_a_name_without_letters_is_refused(name: str) -> None:
         name_to_id(name)
 
 
-def test_what_lies_off_the_globe_is_refused() -> None:
-    with pytest.raises(OutlineInvalid, match=r"^x: coordinates reach 170\.0…190\.0"):
-        check_outline([box(170, 0, 190, 1)], where="x")
+@pytest.mark.parametrize("west", [179.9, -180.1])
+def test_an_outline_past_the_antimeridian_is_cut_there(west: float) -> None:
+    """A map without ends gives longitudes past 180; the same ground is meant either way."""
+    outline = shape(json.loads(check_outline([box(west, -17, west + 0.2, -16.9)], where="x")))
+    halves = [box(179.9, -17, 180, -16.9), box(-180, -17, -179.9, -16.9)]
+    assert outline.symmetric_difference(union_all(halves)).area < 1e-9
+
+
+def test_an_outline_round_the_globe_is_asked_to_be_split() -> None:
+    with pytest.raises(OutlineInvalid, match="spans more than half the globe; if it crosses"):
+        check_outline([box(-179.9, -17, 179.9, -16.9)], where="x")
