@@ -62,7 +62,7 @@ def show_figures(first: Contender, second: Contender) -> None:
     )  # fmt: skip
     height = 44 * len(pairs) + 50
     st.altair_chart(
-        alt.layer(bars, points).properties(height=height),
+        alt.layer(bars, points).properties(height=height, padding={"left": 5, "right": 24}),
         alt=f"{len(pairs)} figures of {first.title} (A) and {second.title} (B) with their"
         " intervals; the table below says the same.",
     )

@@ -267,7 +267,9 @@ def _show_legend(view: RegionView, entries: Mapping[str, RasterEntry], choice: C
         if legend:
             st.html(legend)
         if layer in NOTES:
-            st.caption(NOTES[layer])
+            st.caption(
+                NOTES[layer] if len(shown) == 1 else f"{entries[layer].name}: {NOTES[layer]}"
+            )
     st.link_button(
         "Download this layer",
         f"{PREFIX}/download/{view.region.region_id}/{choice.layer}.tif",
