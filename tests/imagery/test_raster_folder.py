@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from geotransfer.errors import DefinitionInvalid, NotFound
 from geotransfer.imagery.catalog import exclude_unusable, survey_catalog
 from geotransfer.imagery.folder_description import read_description
 from geotransfer.imagery.scene_query import Query
+from geotransfer.imagery.signers import read_signers
 from geotransfer.imagery.stack import read_stack
 
 AFFINE = Affine(10, 0, 500000, 0, -10, 5000000)
@@ -268,3 +270,16 @@ def test_a_day_that_is_none_does_not_fit(tmp_path: Path, day: str) -> None:
     survey = survey_catalog(describe(tmp_path, SINGLE))
     assert len(survey.scenes) == 1
     assert survey.passed_over == {"file name does not fit the pattern": 1}
+
+
+def test_what_the_documents_show_can_be_used(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "catalogs.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    path = tmp_path / "scenes.yaml"
+    for block in blocks:
+        path.write_text(block)
+        if "signers:" in block:
+            assert [row.name for row in read_signers(str(path))] == ["tokens", "archive"]
+        else:
+            assert "nir" in read_description(path).bands.values()
