@@ -325,7 +325,7 @@ def test_values_that_cannot_be_kept_are_refused_not_cut(
         workspace, place.outline(0, SIZE), name="loud", actor="test", spec_name="toy-quarters",
         legend_name="toy-cover",
     )  # fmt: skip
-    with pytest.raises(SceneInvalid, match=r"'warmth' reaches .*beyond the ±3\.2 .*a smaller scale"):
+    with pytest.raises(SceneInvalid, match=r"'warmth' reaches .*beyond the ±3\.2 .*smaller"):
         add_scenes(workspace, "loud", place.items, actor="test")
 
 
