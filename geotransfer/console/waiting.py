@@ -27,7 +27,8 @@ def show_running_jobs(workspace: Workspace, region_id: str | None = None) -> Non
         seen = st.session_state.get("running_seen")
         now = (tuple(job.job_id for job in jobs), workspace.ledger.count())
         st.session_state["running_seen"] = now
-        if seen is not None and seen != now:
+        # A job may end between the page's look and this first one.
+        if not jobs or (seen is not None and seen != now):
             st.rerun()
 
     watch()

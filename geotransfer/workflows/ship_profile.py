@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
-from geotransfer.accuracy.profile import fit_profile
+from geotransfer.accuracy.profile import AccuracyProfile, fit_profile, predict_accuracy
 from geotransfer.applicability.area import fit_applicability
 from geotransfer.applicability.search import compute_dissimilarity
 from geotransfer.core.applicability import AccuracyCurve
@@ -17,6 +18,8 @@ from geotransfer.transfer.rehearsal import LeftOut
 from geotransfer.transfer.samples import Samples, aggregate_prototypes, concatenate_samples
 
 FOLD_RULE = "leave-one-region-out"
+FAMILIAR_SHARE = 0.99
+"""Share of the rows up to whose DI accuracy counts as measured; the rest is of few regions."""
 
 
 def weigh_features(model: Model) -> NDArray[np.float64]:
@@ -30,7 +33,8 @@ def make_accuracy_curve(
 ) -> AccuracyCurve:
     """Fit expected accuracy to rows of regions left out, against their DI to the other regions.
 
-    Regions are the units of the bootstrap: how much six differ is how much one more may differ.
+    The interval is that of one more region: how much six differ is how much it may differ. Beyond
+    the DI that nearly all rows stay below, the lower end is 0.
     """
     parts: list[tuple[NDArray[np.float64], NDArray[np.bool_], str]] = []
     for name, out in left_out.items():
@@ -47,23 +51,43 @@ def make_accuracy_curve(
         known = np.isfinite(di) & np.isfinite(out.probability[0])
         is_right = codes[known] == tables[name].classes[known]
         parts.append((di[known].astype(np.float64), is_right, name))
+    di = np.concatenate([part for part, _, _ in parts])
     profile = fit_profile(
-        np.concatenate([di for di, _, _ in parts]),
+        di,
         np.concatenate([is_right for _, is_right, _ in parts]),
-        groups=np.concatenate([np.full(len(di), name) for di, _, name in parts]),
+        groups=np.concatenate([np.full(len(part), name) for part, _, name in parts]),
         seed=seed,
     )
+    half = _measure_region_spread(profile, [(part, is_right) for part, is_right, _ in parts])
+    value = np.array(profile.value)
     return AccuracyCurve(
         di=profile.di,
-        low=profile.low,
+        low=tuple(np.clip(value - half, 0, 1).tolist()),
         value=profile.value,
-        high=profile.high,
-        largest_di=profile.largest_di,
+        high=tuple(np.clip(value + half, 0, 1).tolist()),
+        largest_di=float(np.quantile(di, FAMILIAR_SHARE)),
         level=profile.level,
-        method=profile.method.replace("block", "region"),
+        method="isotonic; interval for one more region (Student's t)",
         n=profile.n,
         rows=f"{len(parts)} reference regions, each by a model that never saw it",
     )
+
+
+def _measure_region_spread(
+    profile: AccuracyProfile, parts: list[tuple[NDArray[np.float64], NDArray[np.bool_]]]
+) -> float:
+    """Return half the prediction interval of one more region around the curve.
+
+    How far each region's accuracy lies from what the curve says of its rows; the mean's own
+    interval would promise a new region far too much.
+    """
+    gaps = [
+        float(is_right.mean() - predict_accuracy(profile, di).value.mean())
+        for di, is_right in parts
+    ]
+    n = len(gaps)
+    spread = float(np.std(gaps, ddof=1)) * float(np.sqrt(1 + 1 / n))
+    return float(stdtrit(n - 1, 0.5 + profile.level / 2)) * spread
 
 
 def write_accuracy_curve(curve: AccuracyCurve) -> bytes:

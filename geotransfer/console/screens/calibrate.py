@@ -35,8 +35,10 @@ def show() -> None:
     if view is None:
         return
     region_id = view.region.region_id
-    show_notice()
-    show_running_jobs(workspace, region_id)
+    # In a place of their own: what comes and goes here must not close what is open below.
+    with st.container():
+        show_notice()
+        show_running_jobs(workspace, region_id)
     if view.refresh is None:
         st.info(
             "This region has no map yet, and features come from it. "

@@ -52,8 +52,10 @@ def show() -> None:
     view = pick_region(mappable, key="label-next-picker")
     if view is None:
         return
-    show_notice()
-    show_running_jobs(workspace, view.region.region_id)
+    # In a place of their own: what comes and goes here must not reset the map below.
+    with st.container():
+        show_notice()
+        show_running_jobs(workspace, view.region.region_id)
     if view.refresh is None:
         st.info(
             "This region has no map yet, and places are chosen on it. "
@@ -75,13 +77,25 @@ def _show_request(workspace: Workspace, view: RegionView) -> Design:
         "What are the labels for?", list(DESIGNS), format_func=DESIGNS.__getitem__,
         key="label-next-design", horizontal=True,
     )  # fmt: skip
-    n_places = count.number_input(
+    count.number_input(
         "Places", min_value=2, max_value=MAX_PLACES, value=50, step=10, key="label-next-count"
     )
-    seed = draw.number_input(
+    draw.number_input(
         "Draw", min_value=0, max_value=9999, value=0, key="label-next-seed",
         help="The same number gives the same places; another number another draw.",
     )  # fmt: skip
+
+    def submit() -> None:
+        # As they are at the click: a number typed just before it has not been rendered yet.
+        submit_suggest(
+            workspace,
+            region_id,
+            n_places=int(st.session_state["label-next-count"]),
+            is_probability=st.session_state["label-next-design"] == Design.STRATIFIED,
+            seed=int(st.session_state["label-next-seed"]),
+            by=find_actor(),
+        )
+
     go.button(
         "Suggest places",
         type="primary",
@@ -89,16 +103,7 @@ def _show_request(workspace: Workspace, view: RegionView) -> Design:
         width="stretch",
         disabled=bool(list_running(workspace, region_id)),
         on_click=run_guarded,
-        args=(
-            lambda: submit_suggest(
-                workspace,
-                region_id,
-                n_places=int(n_places),
-                is_probability=design is Design.STRATIFIED,
-                seed=int(seed),
-                by=find_actor(),
-            ),
-        ),
+        args=(submit,),
         kwargs={"success": "Queued; the places appear here in a few seconds."},
     )
     st.caption(EXPLANATIONS[design])

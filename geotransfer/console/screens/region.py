@@ -53,8 +53,10 @@ def show() -> None:
     st.title(view.region.name)
     _show_kind(view)
     _show_assessment(workspace, view)
-    show_notice()
-    show_running_jobs(workspace, region_id)
+    # In a place of their own: what comes and goes here must not reset the tabs below.
+    with st.container():
+        show_notice()
+        show_running_jobs(workspace, region_id)
     _show_actions(workspace, view)
     _show_figures(view)
     if view.region.kind is RegionKind.TABLE:
