@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,13 @@ from typing import Any
 from benchmarks.composite_arms import measure_geomedian
 from benchmarks.imagery_archive import SEED, make_archive
 from benchmarks.imagery_pipeline import measure_pipeline, train_model
-from benchmarks.imagery_processes import measure_exactness, measure_memory, measure_two_workers
+from benchmarks.imagery_processes import (
+    measure_exactness,
+    measure_memory,
+    measure_two_workers,
+    start_cluster,
+    wait_for_workers,
+)
 from benchmarks.predict_arms import measure_prediction
 
 REACH_PIPELINE_X = 8.0
@@ -36,20 +43,20 @@ class Sizes:
     """How much is run."""
 
     pipeline_px: int
+    pipeline_tile_px: int
     pipeline_repeats: int
     memory_px: tuple[int, int]
-    workers_px: int
     workers_tile_px: int
     workers_repeats: int
     exact_px: int
 
 
 FULL = Sizes(
-    pipeline_px=2048, pipeline_repeats=3, memory_px=(2048, 8192), workers_px=2048,
+    pipeline_px=2048, pipeline_tile_px=512, pipeline_repeats=3, memory_px=(2048, 8192),
     workers_tile_px=512, workers_repeats=3, exact_px=1024,
 )  # fmt: skip
 QUICK = Sizes(
-    pipeline_px=512, pipeline_repeats=1, memory_px=(512, 1024), workers_px=512,
+    pipeline_px=512, pipeline_tile_px=256, pipeline_repeats=1, memory_px=(512, 1024),
     workers_tile_px=128, workers_repeats=1, exact_px=256,
 )  # fmt: skip
 
@@ -63,13 +70,20 @@ def measure_all(quick: bool, folder: Path) -> dict[str, Any]:
     archive = make_archive(folder / "large", side_px=sizes.pipeline_px, n_scenes=N_SCENES)
     # Everything is loaded and compiled before any arm is timed.
     warm = make_archive(folder / "warm", side_px=128, n_scenes=N_SCENES)
-    measure_pipeline(folder / "run", warm, trained, repeats=1)
-    pipeline = measure_pipeline(folder / "run", archive, trained, repeats=sizes.pipeline_repeats)
-    workers = measure_two_workers(
-        folder / "workers", archive, trained, tile_px=sizes.workers_tile_px,
-        repeats=sizes.workers_repeats,
-    )  # fmt: skip
-    exactness = measure_exactness(folder / "exact", small, trained)
+    tile_px, repeats = sizes.pipeline_tile_px, sizes.pipeline_repeats
+    measure_pipeline(folder / "run", warm, trained, tile_px=tile_px, repeats=1)
+    pipeline = measure_pipeline(folder / "run", archive, trained, tile_px=tile_px, repeats=repeats)
+    with ExitStack() as stack:
+        addresses = {
+            n: stack.enter_context(start_cluster(folder / f"cluster{n}", n)) for n in (1, 2)
+        }
+        for n, address in addresses.items():
+            wait_for_workers(address, n)
+        workers = measure_two_workers(
+            folder / "workers", archive, trained, addresses, tile_px=sizes.workers_tile_px,
+            repeats=sizes.workers_repeats,
+        )  # fmt: skip
+        exactness = measure_exactness(folder / "exact", small, trained, addresses[2])
     memory = measure_memory(folder / "memory", trained, sizes.memory_px)
     side = sizes.pipeline_px
     low, high = sizes.memory_px
@@ -80,7 +94,7 @@ def measure_all(quick: bool, folder: Path) -> dict[str, Any]:
             "pipeline_x", pipeline["wall_x"], pipeline["wall_x"] >= REACH_PIPELINE_X, side**2,
             f"{side} × {side} pixels, {N_SCENES} dates × 9 bands, {pipeline['n_threads']} threads,"
             f" {pipeline['ours_mpix_s']:.2f} Mpixel/s; while keeping pixels for the next refresh"
-            f" {pipeline['wall_with_cube_x']:.1f}; same class in"
+            f" {pipeline['wall_with_cube_x']:.1f}; by CPU {pipeline['cpu_x']:.1f}; same class in"
             f" {pipeline['same_class_share']:.1%} of pixels",
         ),
         _make_figure(

@@ -47,7 +47,6 @@ from geotransfer.workflows.scenes import add_scenes
 from geotransfer.workflows.train import make_baseline_lineage
 
 REGION_ID = "textured"
-TILE_PX = 512
 N_TREES, N_LEAVES = 500, 31
 N_THREADS = 2
 N_SAMPLES = 6000
@@ -92,7 +91,7 @@ def prepare_workspace(
 ) -> Workspace:
     """Make a workspace with the model, the region and its scenes, ready to be refreshed."""
     chosen: dict[str, object] = {
-        "workspace": str(folder), "tile_px": TILE_PX, "n_threads": N_THREADS, "check_pixels": 0,
+        "workspace": str(folder), "n_threads": N_THREADS, "check_pixels": 0,
         "cube_gb": 0.0, **overrides,
     }  # fmt: skip
     workspace = open_workspace(read_settings({}, chosen), create=True)
@@ -150,20 +149,31 @@ def watch_stages() -> Iterator[dict[str, float]]:
 
 def run_ours(
     folder: Path, archive: Archive, trained: Trained, **overrides: object
-) -> tuple[float, float, Path]:
-    """Refresh a new workspace; return wall seconds, their share outside the four stages, the map.
+) -> tuple[Lap, Path]:
+    """Refresh a new workspace; return what it took and the folder of the map.
 
     A tile's stages run on every thread, the map's writing holds all of them.
     """
     shutil.rmtree(folder, ignore_errors=True)
     workspace = prepare_workspace(folder, archive, trained, **overrides)
     with watch_stages() as seconds:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         done = refresh(workspace, REGION_ID, actor="benchmark")
-        wall_s = time.perf_counter() - started
+        wall_s, cpu_s = time.perf_counter() - started, time.process_time() - used
     tiles_s = sum(value for stage, value in seconds.items() if stage != "map")
     covered_s = tiles_s / workspace.settings.thread_count + seconds["map"]
-    return wall_s, 1 - covered_s / wall_s, locate_map(workspace, REGION_ID, done.map_id)
+    place = locate_map(workspace, REGION_ID, done.map_id)
+    return Lap(wall_s=wall_s, cpu_s=cpu_s, overhead=1 - covered_s / wall_s), place
+
+
+@dataclass(frozen=True)
+class Lap:
+    """One run of one arm."""
+
+    wall_s: float
+    cpu_s: float
+    overhead: float = 0.0
+    """Share of the wall time outside the four stages."""
 
 
 def compare_maps(ours: Path, theirs: Path) -> float:
@@ -173,35 +183,39 @@ def compare_maps(ours: Path, theirs: Path) -> float:
 
 
 def measure_pipeline(
-    folder: Path, archive: Archive, trained: Trained, *, repeats: int
+    folder: Path, archive: Archive, trained: Trained, *, tile_px: int, repeats: int
 ) -> dict[str, Any]:
     """Run both arms in turns; return seconds, ratio, overhead and agreement."""
     geobox = find_geobox(archive)
-    ours: list[tuple[float, float]] = []
-    with_cube: list[float] = []
-    theirs: list[float] = []
+    ours: list[Lap] = []
+    with_cube: list[Lap] = []
+    theirs: list[Lap] = []
     agreement = 0.0
     for _ in range(repeats):
-        wall_s, overhead, found = run_ours(folder / "ours", archive, trained)
-        ours.append((wall_s, overhead))
-        started = time.perf_counter()
+        lap, found = run_ours(folder / "ours", archive, trained, tile_px=tile_px)
+        ours.append(lap)
+        started, used = time.perf_counter(), time.process_time()
         run_plainly(archive, trained.model, folder / "theirs", geobox=geobox, n_threads=N_THREADS)
-        theirs.append(time.perf_counter() - started)
+        theirs.append(Lap(time.perf_counter() - started, time.process_time() - used))
         agreement = compare_maps(found, folder / "theirs")
-        with_cube.append(run_ours(folder / "cube", archive, trained, cube_gb=20.0)[0])
+        lap, _ = run_ours(folder / "cube", archive, trained, tile_px=tile_px, cube_gb=20.0)
+        with_cube.append(lap)
     shutil.rmtree(folder)
-    n_pixels = archive.side_px**2
+    our_s, cube_s, their_s = (min(lap.wall_s for lap in laps) for laps in (ours, with_cube, theirs))
     return {
         "side_px": archive.side_px,
         "n_scenes": archive.n_scenes,
         "n_threads": N_THREADS,
-        "ours_s": min(ours)[0],
-        "ours_with_cube_s": min(with_cube),
-        "theirs_s": min(theirs),
-        "ours_mpix_s": n_pixels / min(ours)[0] / 1e6,
-        "wall_x": min(theirs) / min(ours)[0],
-        "wall_with_cube_x": min(theirs) / min(with_cube),
-        "overhead_share": min(share for _, share in ours),
+        "ours_s": our_s,
+        "ours_with_cube_s": cube_s,
+        "theirs_s": their_s,
+        "ours_mpix_s": archive.side_px**2 / our_s / 1e6,
+        "wall_x": their_s / our_s,
+        "wall_with_cube_x": their_s / cube_s,
+        "cpu_x": min(lap.cpu_s for lap in theirs) / min(lap.cpu_s for lap in ours),
+        "ours_cpu_us_px": min(lap.cpu_s for lap in ours) / archive.side_px**2 * 1e6,
+        "theirs_cpu_us_px": min(lap.cpu_s for lap in theirs) / archive.side_px**2 * 1e6,
+        "overhead_share": min(lap.overhead for lap in ours),
         "same_class_share": agreement,
         "stored_gb": archive.stored_bytes / 1e9,
     }

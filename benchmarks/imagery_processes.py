@@ -16,10 +16,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,13 @@ from geotransfer.imagery.rasters import read_tile
 from geotransfer.settings import read_settings
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import open_workspace
+from geotransfer.workflows import refresh as refresh_module
 from geotransfer.workflows.refresh import refresh
 from geotransfer.workflows.scene_list import load_scenes
 
 MEMORY_GB = 2.0
 MEMORY_SCENES = 4
+MEMORY_TILE_PX = 256
 EXACT_BLOCK_PX = 64
 EXACT_ARMS: tuple[tuple[str, int, int], ...] = (
     ("threads", 1, 512),
@@ -53,7 +56,9 @@ def measure_memory(folder: Path, trained: Trained, sides_px: tuple[int, int]) ->
     for side_px in sides_px:
         place = folder / str(side_px)
         archive = make_archive(place / "archive", side_px=side_px, n_scenes=MEMORY_SCENES)
-        prepare_workspace(place / "workspace", archive, trained, memory_gb=MEMORY_GB)
+        prepare_workspace(
+            place / "workspace", archive, trained, tile_px=MEMORY_TILE_PX, memory_gb=MEMORY_GB
+        )
         command = [sys.executable, "-m", "benchmarks.imagery_processes", str(place / "workspace")]
         told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         found[f"peak_mb_{side_px}"] = told["peak_bytes"] / 1e6
@@ -75,10 +80,18 @@ def refresh_and_tell(folder: str) -> None:
     done = refresh(workspace, REGION_ID, actor="benchmark")
     told = {
         "wall_s": time.perf_counter() - started,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": _read_peak_bytes(),
         "read_bytes": done.cost.read_bytes,
     }
     print(json.dumps(told))
+
+
+def _read_peak_bytes() -> int:
+    """Return the process's peak; ``getrusage`` would tell that of the process that started it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @contextmanager
@@ -115,30 +128,44 @@ def wait_for_workers(address: str, n_workers: int) -> None:
         client.wait_for_workers(n_workers, timeout=60)
 
 
+@contextmanager
+def time_tiles() -> Iterator[list[float]]:
+    """Give the seconds that refreshes within the ``with`` spend on tiles, all workers together."""
+    seconds: list[float] = []
+    run_tiles = refresh_module.run_tiles
+
+    def timed(*args: Any) -> Iterator[Any]:
+        started = time.perf_counter()
+        yield from run_tiles(*args)
+        seconds.append(time.perf_counter() - started)
+
+    with patch.object(refresh_module, "run_tiles", timed):
+        yield seconds
+
+
 def measure_two_workers(
-    folder: Path, archive: Archive, trained: Trained, *, tile_px: int, repeats: int
+    folder: Path,
+    archive: Archive,
+    trained: Trained,
+    addresses: Mapping[int, str],
+    *,
+    tile_px: int,
+    repeats: int,
 ) -> dict[str, Any]:
     """Return the seconds one and two workers take for a region's tiles, and the ratio."""
-    best = {1: np.inf, 2: np.inf}
-    with ExitStack() as stack:
-        addresses = {n: stack.enter_context(start_cluster(folder / f"cluster{n}", n)) for n in best}
+    best = dict.fromkeys(addresses, np.inf)
+    for turn in range(repeats + 1):
         for n, address in addresses.items():
-            wait_for_workers(address, n)
-        for turn in range(repeats + 1):
-            for n, address in addresses.items():
-                place = folder / f"workspace{n}"
-                shutil.rmtree(place, ignore_errors=True)
-                workspace = prepare_workspace(
-                    place, archive, trained, scheduler=address, tile_px=tile_px
-                )
-                marks: list[float] = []
-                refresh(
-                    workspace, REGION_ID, actor="benchmark",
-                    progress=lambda *_, marks=marks: marks.append(time.perf_counter()),
-                )  # fmt: skip
-                # Between the end of planning and the last tile; the map is one process's work.
-                if turn:
-                    best[n] = min(best[n], marks[-2] - marks[0])
+            place = folder / f"workspace{n}"
+            shutil.rmtree(place, ignore_errors=True)
+            workspace = prepare_workspace(
+                place, archive, trained, scheduler=address, tile_px=tile_px
+            )
+            with time_tiles() as seconds:
+                refresh(workspace, REGION_ID, actor="benchmark")
+            # In the first turn the workers still load code and model.
+            if turn:
+                best[n] = min(best[n], seconds[0])
     return {
         "side_px": archive.side_px,
         "tile_px": tile_px,
@@ -148,27 +175,27 @@ def measure_two_workers(
     }
 
 
-def measure_exactness(folder: Path, archive: Archive, trained: Trained) -> dict[str, Any]:
+def measure_exactness(
+    folder: Path, archive: Archive, trained: Trained, address: str
+) -> dict[str, Any]:
     """Return the share of blocks whose measured columns and map are the same bits everywhere."""
     expected: NDArray[np.uint32] | None = None
     found: dict[str, Any] = {}
     same_everywhere: NDArray[np.bool_] | None = None
-    with start_cluster(folder / "cluster", 2) as address:
-        wait_for_workers(address, 2)
-        for scheduler, n_threads, tile_px in EXACT_ARMS:
-            name = f"{scheduler}, {n_threads} workers, tiles of {tile_px}"
-            workspace = prepare_workspace(
-                folder / "workspace", archive, trained, tile_px=tile_px, n_threads=n_threads,
-                scheduler=address if scheduler == "cluster" else scheduler,
-            )  # fmt: skip
-            layers = _read_all(workspace, refresh(workspace, REGION_ID, actor="benchmark"))
-            shutil.rmtree(folder / "workspace")
-            if expected is None:
-                expected = layers
-                continue
-            same = _compare_blocks(expected, layers)
-            found[name] = float(same.mean())
-            same_everywhere = same if same_everywhere is None else same_everywhere & same
+    for scheduler, n_threads, tile_px in EXACT_ARMS:
+        name = f"{scheduler}, {n_threads} workers, tiles of {tile_px}"
+        workspace = prepare_workspace(
+            folder / "workspace", archive, trained, tile_px=tile_px, n_threads=n_threads,
+            scheduler=address if scheduler == "cluster" else scheduler,
+        )  # fmt: skip
+        layers = _read_all(workspace, refresh(workspace, REGION_ID, actor="benchmark"))
+        shutil.rmtree(folder / "workspace")
+        if expected is None:
+            expected = layers
+            continue
+        same = _compare_blocks(expected, layers)
+        found[name] = float(same.mean())
+        same_everywhere = same if same_everywhere is None else same_everywhere & same
     assert same_everywhere is not None
     return {**found, "share": float(same_everywhere.mean()), "n_blocks": int(same_everywhere.size)}
 
