@@ -39,6 +39,7 @@ from geotransfer.transfer.samples import (
     Samples,
     aggregate_prototypes,
     concatenate_samples,
+    gather_positions,
     read_reference_table,
 )
 from geotransfer.transfer.strategies import (
@@ -176,7 +177,14 @@ def load_targets(
             "trainings": trainings,
             "code": {
                 name: hash_bytes((Path(geotransfer.transfer.__path__[0]) / name).read_bytes())
-                for name in ("baseline.py", "trees.py", "gaussian_process.py")
+                for name in (
+                    "baseline.py",
+                    "gaussian_process.py",
+                    "kernel_learning.py",
+                    "model_file.py",
+                    "rehearsal.py",
+                    "trees.py",
+                )
             },
         }
     )
@@ -202,8 +210,14 @@ def load_targets(
         path = folder / "all.json"
         if not path.exists():
             say("training the global model on all of --source")
-            joined = concatenate_samples(*sources.values())
-            trained = train_baseline(joined, CROPLAND, trainings=trainings, n_threads=threads)
+            parts = tuple(sources.values())
+            trained = train_baseline(
+                concatenate_samples(*parts),
+                CROPLAND,
+                positions_km=gather_positions(*parts),
+                trainings=trainings,
+                n_threads=threads,
+            )
             path.write_bytes(dump_model(trained))
         models = dict.fromkeys(names, load_model(path.read_bytes()))
     out = {}

@@ -22,7 +22,13 @@ REGIONAL_KERNELS = {
     "regional GP": RegionalOnly().kernel,
     "regional GP, product 4": Kernel(features=0.0, position=0.0, product=4.0),
     "regional GP, short": Kernel(features=1.0, position=0.5, product=3.0, position_km=60.0),
+    "regional GP, near 8": Kernel(features=2.0, position=1.0, product=2.0, near=8.0),
+    "regional GP, near 16": Kernel(features=4.0, position=2.0, product=4.0, near=16.0),
+    "regional GP, near 8, wide": Kernel(
+        features=8.0, position=1.0, product=4.0, near=8.0, feature_length=7.0
+    ),
 }
+"""The correction's own form among them: what serves us may serve a rival."""
 _TREES = {
     "objective": "binary",
     "num_leaves": 31,

@@ -12,7 +12,8 @@ from scipy.optimize import minimize
 from geotransfer.core.legend import Legend
 from geotransfer.core.spec import BANDS, SEASONS
 from geotransfer.errors import TableInvalid
-from geotransfer.transfer.gaussian_process import fit_projection
+from geotransfer.transfer.gaussian_process import Kernel, fit_projection
+from geotransfer.transfer.kernel_learning import learn_kernel, make_practices
 from geotransfer.transfer.model import Model, Scores
 from geotransfer.transfer.samples import Samples
 from geotransfer.transfer.threads import limit_blas, run_tasks
@@ -136,6 +137,11 @@ def fit_scaling(
     return slope, tuple(intercepts)
 
 
+def scale_scores(raw: Float64, scaling: tuple[float, tuple[float, ...]]) -> Float64:
+    """Turn raw scores (n_latent, n) into calibrated ones."""
+    return np.asarray(scaling[0] * raw + np.array(scaling[1])[:, None])
+
+
 def train_baseline(
     source: Samples,
     legend: Legend,
@@ -145,6 +151,8 @@ def train_baseline(
     n_threads: int = 1,
     report: Callable[[float, str], None] | None = None,
     scaling: tuple[float, tuple[float, ...]] | None = None,
+    positions_km: Float64 | None = None,
+    kernel: Kernel | None = None,
 ) -> Model:
     """Train the global model; the same bytes for one seed and any thread count.
 
@@ -159,19 +167,28 @@ def train_baseline(
     scaling
         Slope and intercepts of the logit where they are known; None: fitted leave-one-region-out,
         which trains once more for each region.
+    positions_km
+        Shape (n, 2), of the samples, NaN where not known (``gather_positions``): where scaling is
+        fitted, the lengths of a correction are learned on the regions that have them.
+    kernel
+        Of a correction, where it is known.
 
     Raises
     ------
     TableInvalid
         No rows, a class code outside the legend, or fewer than two classes.
     """
-    source = source.take(np.flatnonzero(np.isfinite(source.features).all(axis=1)))
+    valid = np.flatnonzero(np.isfinite(source.features).all(axis=1))
+    source = source.take(valid)
+    if positions_km is not None:
+        positions_km = positions_km[valid]
     targets = index_classes(legend, source.classes, where="source samples")
     if len(np.unique(targets)) < 2:
         raise TableInvalid(
             "the source samples hold fewer than two classes; add samples of the others."
         )
     with limit_blas():
+        projection = fit_projection(source.features, source.weights)
         if scaling is None:
             if report:
                 report(0.0, "Scaling the score leave-one-region-out")
@@ -179,6 +196,19 @@ def train_baseline(
                 source, legend, trainings=trainings, seed=seed, n_threads=n_threads
             )
             scaling = fit_scaling(left_out, targets, source.weights)
+            if positions_km is not None and kernel is None:
+                if report:
+                    report(0.7, "Learning the lengths of a correction on the source regions")
+                kernel = learn_kernel(
+                    make_practices(
+                        projection.project(source.features),
+                        positions_km,
+                        scale_scores(left_out, scaling),
+                        targets,
+                        source.region_ids,
+                    ),
+                    seed=seed,
+                )
         if report:
             report(0.8, "Training on all source regions")
         members = train_members(
@@ -190,7 +220,6 @@ def train_baseline(
             trainings=trainings,
             seed=seed,
         )
-        projection = fit_projection(source.features, source.weights)
     if report:
         report(1.0, "Global model trained")
     return Model(
@@ -203,6 +232,7 @@ def train_baseline(
             intercepts=scaling[1],
         ),
         projection=projection,
+        kernel=kernel,
         source_region_ids=tuple(np.unique(source.region_ids).tolist()),
         source_id=source.content_id,
     )

@@ -118,7 +118,7 @@ class GainPrior:
 
 GP_PRIOR = GainPrior(
     n_labels=(10, 30, 50, 100, 200, 300, 1000),
-    means=(0.005, 0.016, 0.025, 0.037, 0.047, 0.055, 0.070),
+    means=(0.005, 0.013, 0.021, 0.033, 0.048, 0.057, 0.072),
     deviation=0.020,
     holdout_error=0.028,
     error_inflation=1.4,

@@ -27,16 +27,23 @@ TOLERANCE = 1e-9
 class Kernel:
     """Covariance of the correction at two places.
 
-    ``features · F + position · P + product · F · P`` with F and P the squared-exponential
-    correlations of whitened components (length ``feature_length``) and of position (length
-    ``position_km``).
+    ``features · F + position · P + product · F · P + near · F · N`` with F and P the
+    squared-exponential correlations of whitened components (length ``feature_length``) and of
+    position (length ``position_km``), and N that of position at a quarter of the length: what a
+    label says of the valley it lies in reaches less far than what it says of the country.
     """
 
     features: float
     position: float
     product: float
+    near: float = 0.0
     feature_length: float = 5.0
     position_km: float = 100.0
+
+    @property
+    def variance(self) -> float:
+        """Prior variance of the correction at one place."""
+        return self.features + self.position + self.product + self.near
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -91,7 +98,8 @@ def evaluate_kernel(
     """
     by_features = np.exp(-square_distances(points[0], others[0]) / (2 * kernel.feature_length**2))
     if points[1] is None or others[1] is None:
-        return np.asarray((kernel.features + kernel.product) * by_features + kernel.position)
+        by_place = kernel.features + kernel.product + kernel.near
+        return np.asarray(by_place * by_features + kernel.position)
     # Centred first: EPSG:6933 coordinates are thousands of kilometres from their origin.
     origin = others[1].mean(axis=0)
     by_position = np.exp(
@@ -101,6 +109,8 @@ def evaluate_kernel(
         kernel.features * by_features
         + kernel.position * by_position
         + kernel.product * by_features * by_position
+        # A quarter of the length is the sixteenth power.
+        + kernel.near * by_features * by_position**16
     )
 
 
@@ -176,11 +186,11 @@ def measure_variance(
     """Posterior variance of the correction at ``places``, shape (m,).
 
     ``latent`` (n, 1) is the logit at the labels after correction. The variance equals the
-    kernel's own, ``features + position + product``, where labels do not reach.
+    kernel's own, ``kernel.variance``, where labels do not reach.
     """
     covariance = evaluate_kernel(kernel, labelled, labelled)
     root = np.sqrt(_curvature_at(latent))
     lower = np.linalg.cholesky(np.eye(len(root)) + root[:, None] * covariance * root[None])
     cross = evaluate_kernel(kernel, labelled, places)
     solved = solve_triangular(lower, root[:, None] * cross, lower=True)
-    return np.asarray(kernel.features + kernel.position + kernel.product - (solved**2).sum(axis=0))
+    return np.asarray(kernel.variance - (solved**2).sum(axis=0))

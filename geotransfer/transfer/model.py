@@ -87,6 +87,8 @@ class Model:
     """Beyond this distance from every label the global model answers; None: no limit."""
     labels_id: str | None = None
     """Content id of the calibration set."""
+    kernel: Kernel | None = None
+    """Of a correction, its lengths learned on the source regions; None: not learned."""
     notes: tuple[str, ...] = ()
     """What a reader must know, for example a class without labels."""
 

@@ -51,6 +51,7 @@ def dump_model(model: Model) -> bytes:
         },
         "labels_xy_km": None if model.labels_xy_km is None else _pack(model.labels_xy_km),
         "within_km": model.within_km,
+        "kernel": None if model.kernel is None else to_plain(model.kernel),
         "labels_id": model.labels_id,
         "notes": list(model.notes),
     }
@@ -126,6 +127,8 @@ def _parse(document: dict[str, Any]) -> Model:
         labels_xy_km=None if labels is None else _unpack(labels),
         within_km=None if document["within_km"] is None else float(document["within_km"]),
         labels_id=document["labels_id"],
+        # Files of before the kernel was learned have none.
+        kernel=None if document.get("kernel") is None else from_plain(Kernel, document["kernel"]),
         notes=tuple(document["notes"]),
     )
 

@@ -16,9 +16,9 @@ from geotransfer.errors import InputError
 from geotransfer.imagery.features import derive_features
 from geotransfer.transfer.curation import cluster_rows
 from geotransfer.transfer.gaussian_process import measure_variance
+from geotransfer.transfer.kernel_learning import KERNEL
 from geotransfer.transfer.model import Model, to_probability
 from geotransfer.transfer.samples import Samples
-from geotransfer.transfer.strategies import KERNEL
 
 Float64 = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -146,8 +146,8 @@ def _measure_fresh_share(
     if labels is None or not len(labels):
         return np.ones(len(points))
     known = model.projection.project(labels.features)
-    total = KERNEL.features + KERNEL.position + KERNEL.product
     # Every label counts as uncertain as can be: what it teaches then depends on its place alone.
     latent = np.zeros((len(labels), 1))
-    rest = measure_variance(KERNEL, (known, labels.xy_km), (points, places), latent)
-    return np.clip(rest / total, 0.0, 1.0)
+    kernel = model.kernel or KERNEL
+    rest = measure_variance(kernel, (known, labels.xy_km), (points, places), latent)
+    return np.clip(rest / kernel.variance, 0.0, 1.0)

@@ -22,6 +22,7 @@ from geotransfer.transfer.baseline import (
     BASELINE_TRAINING,
     fit_scaling,
     index_classes,
+    scale_scores,
     train_baseline,
 )
 from geotransfer.transfer.budget import (
@@ -32,8 +33,10 @@ from geotransfer.transfer.budget import (
     summarize_traces,
     trace_draw,
 )
+from geotransfer.transfer.gaussian_process import fit_projection
+from geotransfer.transfer.kernel_learning import learn_kernel, make_practices
 from geotransfer.transfer.model import Model
-from geotransfer.transfer.samples import Samples, concatenate_samples
+from geotransfer.transfer.samples import Samples, concatenate_samples, gather_positions
 from geotransfer.transfer.strategies import GaussianProcess, Pooled, RegionalOnly, Strategy
 from geotransfer.transfer.threads import limit_blas, run_tasks
 from geotransfer.transfer.trees import Training, predict_mean, train_members
@@ -117,17 +120,29 @@ def train_left_out(
 
         def finish(name: str) -> None:
             kept = [other for other in tables if other != name]
-            scaling = fit_scaling(
-                np.concatenate([raw[name, other] for other in kept], axis=1),
-                np.concatenate([targets[other] for other in kept]),
-                np.concatenate([tables[other].weights for other in kept]),
+            parts = [tables[other] for other in kept]
+            source = concatenate_samples(*parts)
+            left_out = np.concatenate([raw[name, other] for other in kept], axis=1)
+            classes = np.concatenate([targets[other] for other in kept])
+            scaling = fit_scaling(left_out, classes, source.weights)
+            projection = fit_projection(source.features, source.weights)
+            kernel = learn_kernel(
+                make_practices(
+                    projection.project(source.features),
+                    gather_positions(*parts),
+                    scale_scores(left_out, scaling),
+                    classes,
+                    source.region_ids,
+                ),
+                seed=seed,
             )
             model = train_baseline(
-                concatenate_samples(*[tables[other] for other in kept]),
+                source,
                 legend,
                 trainings=trainings,
                 seed=seed,
                 scaling=scaling,
+                kernel=kernel,
             )
             out[name] = judge_left_out(model, tables[name], name, seed=seed)
             if report:

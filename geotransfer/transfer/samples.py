@@ -133,6 +133,16 @@ def concatenate_samples(first: Samples, *others: Samples) -> Samples:
     )
 
 
+def gather_positions(first: Samples, *others: Samples) -> Float64:
+    """Positions (n, 2) of the samples joined, NaN where they are not known."""
+    return np.concatenate(
+        [
+            np.full((len(part), 2), np.nan) if part.xy_km is None else part.xy_km
+            for part in (first, *others)
+        ]
+    )
+
+
 def check_separation(
     calibration: CalibrationSet, holdout: HoldoutSet, *, separation_km: float
 ) -> None:

@@ -20,14 +20,12 @@ from geotransfer.transfer.gaussian_process import (
     evaluate_kernel,
     fit_correction,
 )
+from geotransfer.transfer.kernel_learning import KERNEL
 from geotransfer.transfer.model import Correction, Model, Scores
 from geotransfer.transfer.samples import Samples
 from geotransfer.transfer.trees import Training, Trees, clean_text, train_trees
 
-KERNEL = Kernel(features=0.5, position=0.5, product=1.0, feature_length=5.0, position_km=100.0)
-"""Features and position each carry knowledge far, together they carry more of it near."""
-
-REGIONAL_KERNEL = Kernel(features=2.0, position=0.5, product=2.0)
+REGIONAL_KERNEL = Kernel(features=2.0, position=0.5, product=2.0, near=4.0)
 """Wider: without a global model the process has everything to explain."""
 
 POOLED_TRAINING = Training(n_trees=150, n_leaves=31, learning_rate=0.1, feature_share=0.5)
@@ -81,7 +79,8 @@ class GaussianProcess:
     score the global model gives it, and the model says so.
     """
 
-    kernel: Kernel = KERNEL
+    kernel: Kernel | None = None
+    """None: the one the global model learned on its source regions."""
     name: str = "gp_correction"
     min_labels: int = 10
     needs_source: bool = False
@@ -93,7 +92,8 @@ class GaussianProcess:
         labels = labels.take(spread_rows(baseline, labels, MAX_GP_LABELS))
         features = np.ascontiguousarray(labels.features.T)
         prior = np.ascontiguousarray(baseline.scores.predict(features, n_threads=n_threads).T)
-        return _attach(baseline, labels, self.name, prior, self.kernel)
+        kernel = self.kernel or baseline.kernel or KERNEL
+        return _attach(baseline, labels, self.name, prior, kernel)
 
 
 @dataclass(frozen=True, slots=True)

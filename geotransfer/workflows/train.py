@@ -17,7 +17,12 @@ from geotransfer.registry.versions import BASELINE_NAME, register_model
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.baseline import train_baseline
 from geotransfer.transfer.model_file import dump_model
-from geotransfer.transfer.samples import Samples, concatenate_samples, read_reference_table
+from geotransfer.transfer.samples import (
+    Samples,
+    concatenate_samples,
+    gather_positions,
+    read_reference_table,
+)
 from geotransfer.workflows.costing import Meter
 from geotransfer.workflows.progress import Progress, ignore_progress
 
@@ -91,6 +96,7 @@ def train_global(
     model = train_baseline(
         source,
         legend,
+        positions_km=gather_positions(tables[0], *tables[1:]),
         seed=seed,
         n_threads=workspace.settings.thread_count,
         report=lambda share, what: progress(round(share * 100), 100, what),
