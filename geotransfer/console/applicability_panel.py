@@ -81,7 +81,10 @@ def _show_figures(report: ApplicabilityReport) -> None:
     if report.expected is not None:
         e = report.expected
         expected.metric("Expected accuracy of the map", f"{e.value:.0%}")
-        expected.caption(f"{e.low:.0%}–{e.high:.0%}, mean over the map")
+        strange = "; most of it lies outside, where little vouches for the figure"
+        expected.caption(
+            f"{e.low:.0%}–{e.high:.0%}, mean over the map{strange * (report.inside_share < 0.5)}"
+        )
     else:
         expected.metric("Expected accuracy of the map", "–")
         expected.caption("on request, below")

@@ -244,6 +244,6 @@ def _find_ordinals(
             rows.append(first + chosen // codes.shape[1])
             cols.append(chosen % codes.shape[1])
             classes.append(np.full(len(chosen), code, dtype=np.int64))
-    row, col, code = np.concatenate(rows), np.concatenate(cols), np.concatenate(classes)
+    row, col, label = np.concatenate(rows), np.concatenate(cols), np.concatenate(classes)
     order = np.lexsort((col, row))
-    return row[order], col[order], code[order]
+    return row[order], col[order], label[order]
