@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,12 @@ def test_reference_regions_are_never_subtracted(workspace: Workspace) -> None:
     assert {"balanced accuracy", "AUC", "reach"} <= {pair.name for pair in pairs}
     assert all(pair.difference is None for pair in pairs)
     assert all(pair.difference is None for pair in pair_figures(first, first))
+    # Another model there has other rows; another one here has the same.
+    there, here = replace(second, key="other"), replace(first, key="other")
+    assert all(pair.difference is None for pair in pair_figures(first, there))
+    found = {pair.name: pair.difference for pair in pair_figures(first, here)}
+    assert found["balanced accuracy"] is not None
+    assert found["balanced accuracy"].value == 0
 
 
 def test_a_map_has_its_model_to_compare(mapped: Mapped) -> None:
