@@ -10,6 +10,7 @@ from geotransfer.errors import NotFound
 from geotransfer.store.workspace import Workspace
 
 BASELINE_NAME = "baseline"
+CLIMATE_NAME = "baseline-climate"
 
 
 def register_model(

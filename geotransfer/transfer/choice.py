@@ -21,8 +21,10 @@ from geotransfer.accuracy.folds import (
     choose_block_km,
     measure_separation,
 )
+from geotransfer.accuracy.knndm import MOST_ROWS, assign_knndm_folds
 from geotransfer.core.estimate import Estimate
 from geotransfer.core.verdict import DistanceGain, StrategyResult
+from geotransfer.errors import InputError
 from geotransfer.transfer.baseline import index_classes
 from geotransfer.transfer.gain import measure_gain
 from geotransfer.transfer.model import Model, to_probability
@@ -58,7 +60,7 @@ class Folds:
     groups: Integers
     """Shape (n,), block of each label: the unit of every bootstrap."""
     block_km: float | None
-    """Side of the blocks; None: held out at random."""
+    """Side of the blocks; None: not held out by block."""
 
     @property
     def buffer_km(self) -> float:
@@ -86,6 +88,25 @@ def plan_blocks(labels: Samples, *, seed: int = 0) -> Folds | None:
         return None
     blocks = assign_blocks(labels.xy_km, block_km, seed=seed)
     return Folds(fold=assign_folds(blocks, N_FOLDS, seed=seed), groups=blocks, block_km=block_km)
+
+
+def plan_knndm(
+    labels: Samples, places_xy_km: Float64 | None, blocks: Folds | None, *, seed: int = 0
+) -> Folds | None:
+    """Hold labels out as far from the others as the map's places are from labels (kNNDM).
+
+    The units of a bootstrap stay the ``blocks``: neighbours in different folds are still
+    neighbours. None: no place is known, no block, or labels too few or in too few places.
+    """
+    if labels.xy_km is None or places_xy_km is None or blocks is None:
+        return None
+    if not len(places_xy_km) or not N_FOLDS + 2 <= len(labels) <= MOST_ROWS:
+        return None
+    try:
+        found = assign_knndm_folds(labels.xy_km, places_xy_km, n_folds=N_FOLDS, seed=seed)
+    except InputError:
+        return None
+    return Folds(fold=found.folds.astype(np.int64), groups=blocks.groups, block_km=None)
 
 
 def plan_random(labels: Samples, *, seed: int = 0) -> Folds:

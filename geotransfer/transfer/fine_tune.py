@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geotransfer.accuracy.folds import measure_separation
 from geotransfer.accuracy.matrix import evaluate_rows
-from geotransfer.core.estimate import Estimate, Evaluation
+from geotransfer.core.estimate import Evaluation
 from geotransfer.core.verdict import DistanceGain, Verdict, VerdictKind
 from geotransfer.errors import JobCancelled, LeakRefused, SpecMismatch
 from geotransfer.transfer.baseline import index_classes
@@ -25,6 +25,7 @@ from geotransfer.transfer.choice import (
     describe_strategies,
     measure_gain_by_distance,
     plan_blocks,
+    plan_knndm,
     plan_random,
 )
 from geotransfer.transfer.gain import GP_PRIOR, measure_gain, predict_gain
@@ -39,16 +40,13 @@ from geotransfer.transfer.strategies import (
     Strategy,
 )
 from geotransfer.transfer.threads import limit_blas
+from geotransfer.transfer.verdict_words import CONFIDENCE, decide_verdict
 
 Float64 = NDArray[np.float64]
 Report = Callable[[float, str], None]
 
 MIN_LABELS = 10
 MIN_LABELS_PER_CLASS = 3
-CONFIDENCE = 0.90
-"""Probability of a gain above zero that a model needs to be offered."""
-MAX_CHANCE_AGAINST = 0.5
-"""At or below it, the labels speak for the global model."""
 REACH_QUANTILE = 0.95
 """The model is used as far from labels as this share of the held-out labels was."""
 
@@ -97,7 +95,8 @@ def fine_tune(
     should_stop
         Asked between steps; True raises ``JobCancelled``.
     places_xy_km
-        Shape (m, 2), places spread evenly over the region (EPSG:6933, km), for the share of it
+        Shape (m, 2), places spread evenly over the region (EPSG:6933, km): strategies are then
+        compared on folds whose distances match the map's (kNNDM), and the verdict tells the share
         that the labels reach.
 
     Returns
@@ -229,14 +228,19 @@ def _compare(
     targets = index_classes(baseline.legend, labels.classes, where="labels")
     random_folds = plan_random(labels, seed=seed)
     used = folds or random_folds
-    reference = trial.hold_out(GLOBAL, used)
-    tried: dict[str, HeldOut] = {}
+    # The choice is made for the map where its places are known, the gain is told for new blocks.
+    matched = plan_knndm(labels, places_xy_km, folds, seed=seed) or used
+    what = "held-out blocks" if matched is used else "folds as far from labels as the map"
+    tried: dict[str, HeldOut] = {GLOBAL.name: trial.hold_out(GLOBAL, matched)}
     for i, strategy in enumerate(strategies):
-        report(0.05 + 0.75 * i / len(strategies), f"Trying {strategy.name} on held-out blocks")
-        tried[strategy.name] = _hold_out(trial, strategy, used, tried)
-    default, *others = tried.values()
-    chosen = choose_strategy(default, tuple(others), targets, used.groups, seed=seed)
-    strategy = next(s for s in strategies if s.name == chosen.strategy)
+        report(0.05 + 0.7 * i / len(strategies), f"Trying {strategy.name} on {what}")
+        tried[strategy.name] = _hold_out(trial, strategy, matched, tried)
+    _, default, *others = tried.values()
+    best = choose_strategy(default, tuple(others), targets, matched.groups, seed=seed)
+    strategy = next(s for s in strategies if s.name == best.strategy)
+    report(0.77, f"Judging {strategy.name} on held-out blocks")
+    chosen = best if matched is used else trial.hold_out(strategy, used)
+    reference = tried[GLOBAL.name] if matched is used else trial.hold_out(GLOBAL, used)
     report(0.82, f"Fitting {strategy.name} on all labels")
     model = strategy.fit(baseline, labels, trial.source, seed=seed, n_threads=trial.n_threads)
     report(0.88, "Judging labels held out at random")
@@ -255,16 +259,18 @@ def _compare(
     model = replace(model, within_km=within_km)
     is_spatial = folds is not None
     table = describe_strategies(
-        (reference, *tried.values()),
-        reference,
+        tuple(tried.values()),
+        tried[GLOBAL.name],
         targets,
-        used.groups,
+        matched.groups,
         chosen=strategy.name,
         seed=seed,
     )
-    own_auc = next(row.auc for row in table if row.is_chosen)
-    kind, reasons = _decide(
-        gain, chance, observed, own_auc=own_auc, folds=folds, within_km=within_km
+    (own,) = describe_strategies(
+        (chosen,), reference, targets, used.groups, chosen=strategy.name, seed=seed
+    )
+    kind, reasons = decide_verdict(
+        gain, chance, observed, own_auc=own.auc, folds=folds, within_km=within_km
     )
     verdict = Verdict(
         kind=kind,
@@ -323,54 +329,6 @@ def _find_reach(chosen: HeldOut) -> float | None:
     if not len(tested):
         return None
     return float(f"{np.quantile(tested, REACH_QUANTILE):.2g}")
-
-
-def _decide(
-    gain: Estimate,
-    chance: float,
-    observed: Estimate,
-    *,
-    own_auc: Estimate,
-    folds: Folds | None,
-    within_km: float | None,
-) -> tuple[VerdictKind, tuple[str, ...]]:
-    """Turn the figures into an answer and the sentences behind it."""
-    if folds is None or within_km is None:
-        reason = (
-            "The labels have no positions or leave no block to hold out, so neighbours cannot be"
-            " kept apart and no gain can be shown; bring coordinates."
-        )
-        return VerdictKind.NO_MEASURABLE_GAIN, (reason,)
-    shown = (
-        f"Held-out blocks of {folds.block_km:g} km: AUC gain {observed.value:+.3f}"
-        f" ({observed.low:+.3f} to {observed.high:+.3f}) on {observed.n} labels."
-    )
-    expected = (
-        f"With the rehearsals on other regions: expected gain {gain.value:+.3f}, on new blocks"
-        f" between {gain.low:+.3f} and {gain.high:+.3f} in {gain.level:.0%} of cases."
-    )
-    if own_auc.low <= 0.5:
-        answer = (
-            "On held-out blocks the fine-tuned model tells your classes apart no better than a coin"
-            f" might (AUC {own_auc.value:.2f}, {own_auc.low:.2f} to {own_auc.high:.2f}); check the"
-            " labels' classes, dates and positions, or bring more."
-        )
-        return VerdictKind.NO_MEASURABLE_GAIN, (answer, shown)
-    if chance >= CONFIDENCE:
-        answer = (
-            f"The fine-tuned model is better with probability {chance:.2f} (needed:"
-            f" {CONFIDENCE:.2f}). Use it within {within_km:g} km of your labels, as far as held-out"
-            " labels vouch for it; beyond, the map keeps the global model."
-        )
-        return VerdictKind.USE_FINE_TUNED, (answer, expected, shown)
-    if chance <= MAX_CHANCE_AGAINST:
-        answer = f"The labels speak against fine-tuning: a gain has probability {chance:.2f} only."
-        return VerdictKind.USE_GLOBAL, (answer, shown, expected)
-    answer = (
-        f"A gain has probability {chance:.2f}, below the {CONFIDENCE:.2f} needed; more labels, in"
-        " places without any, would settle it."
-    )
-    return VerdictKind.NO_MEASURABLE_GAIN, (answer, shown, expected)
 
 
 def _evaluate(

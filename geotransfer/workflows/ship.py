@@ -24,13 +24,15 @@ from geotransfer.core.identity import canonical_json, hash_bytes, to_plain
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region, RegionKind
-from geotransfer.core.spec import S2_SEMIANNUAL
+from geotransfer.core.spec import S2_SEMIANNUAL, S2_SEMIANNUAL_CLIMATE
 from geotransfer.imagery.areas import EQUAL_AREA
 from geotransfer.registry.versions import BASELINE_NAME
 from geotransfer.store.atomic import write_bytes
 from geotransfer.store.shipped import (
     BASELINE,
     BASELINE_CARD,
+    CLIMATE,
+    CLIMATE_CARD,
     EXPECTED_ACCURACY,
     PROTOTYPES,
     REGIONS,
@@ -39,10 +41,16 @@ from geotransfer.transfer.baseline import train_baseline
 from geotransfer.transfer.model import Model
 from geotransfer.transfer.model_file import dump_model
 from geotransfer.transfer.rehearsal import LeftOut, rehearse_region, train_left_out
-from geotransfer.transfer.samples import Samples, aggregate_prototypes, concatenate_samples
+from geotransfer.transfer.samples import (
+    Samples,
+    aggregate_prototypes,
+    concatenate_samples,
+    gather_positions,
+)
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.reach import ConfidenceRows, find_cutoff_for, measure_table_reach
 from geotransfer.workflows.rehearsal_report import summarize_rehearsal
+from geotransfer.workflows.ship_climate import make_climate_model
 from geotransfer.workflows.ship_profile import make_accuracy_curve, write_accuracy_curve
 from geotransfer.workflows.source import write_samples
 from geotransfer.workflows.train import make_baseline_lineage, read_rain, read_tables
@@ -71,7 +79,7 @@ class Shipped:
 def ship_data(
     tables_folder: Path, folder: Path, *, n_threads: int = 1, progress: Progress = ignore_progress
 ) -> Shipped:
-    """Write baseline, card, prototypes and the reference regions' evaluations to ``folder``."""
+    """Write the models with their cards, prototypes and the regions' evaluations to ``folder``."""
     tables = read_tables(tables_folder, S2_SEMIANNUAL)
     progress(0, 100, "training leave-one-region-out")
     left_out = train_left_out(
@@ -84,11 +92,17 @@ def ship_data(
     parts = list(tables.values())
     source = concatenate_samples(parts[0], *parts[1:])
     progress(30, 100, "training the global model")
-    model = train_baseline(source, CROPLAND, seed=SEED, n_threads=n_threads)
+    model = train_baseline(
+        source,
+        CROPLAND,
+        positions_km=gather_positions(parts[0], *parts[1:]),
+        seed=SEED,
+        n_threads=n_threads,
+    )
     prototypes = aggregate_prototypes(source)
     rehearsed = {}
     for number, (name, out) in enumerate(left_out.items()):
-        progress(35 + 10 * number, 100, f"rehearsing fine-tuning in {name}")
+        progress(35 + 9 * number, 100, f"rehearsing fine-tuning in {name}")
         rehearsed[name] = rehearse_region(
             out.model,
             tables[name],
@@ -102,6 +116,13 @@ def ship_data(
         PROTOTYPES: write_samples(prototypes),
         EXPECTED_ACCURACY: write_accuracy_curve(make_accuracy_curve(tables, left_out, seed=SEED)),
     }
+    progress(95, 100, "training the climate model")
+    documents[CLIMATE], documents[CLIMATE_CARD] = make_climate_model(
+        read_tables(tables_folder, S2_SEMIANNUAL_CLIMATE),
+        seed=SEED,
+        n_threads=n_threads,
+        attribution=ATTRIBUTION,
+    )
     documents[BASELINE_CARD] = make_card(model, source, documents[BASELINE])
     documents[REGIONS] = make_regions_document(tables_folder, tables, left_out, rehearsed)
     for name, data in documents.items():
@@ -131,6 +152,7 @@ def make_card(model: Model, source: Samples, data: bytes) -> bytes:
         "card": {
             "what": "Probability of cropland from two half-year Sentinel-2 composites.",
             "trained_on": sorted(model.source_region_ids),
+            "kernel": to_plain(model.kernel),
             "intended_use": "A starting point in regions nobody has labelled: look at its"
             " leave-one-region-out figures, bring labels, let the verdict decide.",
             "limits": "Trained in Africa, 2019, on homogeneous crop and non-crop samples only;"

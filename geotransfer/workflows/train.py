@@ -11,11 +11,11 @@ from geotransfer.change.keys import list_library_versions
 from geotransfer.core.cost import RunCost
 from geotransfer.core.legend import CROPLAND, Legend
 from geotransfer.core.model import Lineage, ModelVersion
-from geotransfer.core.spec import S2_SEMIANNUAL, FeatureSpec
+from geotransfer.core.spec import S2_SEMIANNUAL, S2_SEMIANNUAL_CLIMATE, FeatureSpec
 from geotransfer.errors import NotFound
 from geotransfer.registry.versions import BASELINE_NAME, register_model
 from geotransfer.store.workspace import Workspace
-from geotransfer.transfer.baseline import train_baseline
+from geotransfer.transfer.baseline import BASELINE_TRAINING, CLIMATE_TRAINING, train_baseline
 from geotransfer.transfer.model_file import dump_model
 from geotransfer.transfer.samples import (
     Samples,
@@ -23,6 +23,7 @@ from geotransfer.transfer.samples import (
     gather_positions,
     read_reference_table,
 )
+from geotransfer.transfer.trees import Training
 from geotransfer.workflows.costing import Meter
 from geotransfer.workflows.progress import Progress, ignore_progress
 
@@ -79,6 +80,12 @@ def make_baseline_lineage(
     )
 
 
+def find_trainings(spec: FeatureSpec) -> tuple[Training, ...]:
+    """Return how the trees of a spec are grown."""
+    is_climate = spec.spec_id == S2_SEMIANNUAL_CLIMATE.spec_id
+    return CLIMATE_TRAINING if is_climate else BASELINE_TRAINING
+
+
 def train_global(
     workspace: Workspace,
     folder: Path,
@@ -96,6 +103,7 @@ def train_global(
     model = train_baseline(
         source,
         legend,
+        trainings=find_trainings(spec),
         positions_km=gather_positions(tables[0], *tables[1:]),
         seed=seed,
         n_threads=workspace.settings.thread_count,
