@@ -17,10 +17,12 @@ from geotransfer.core.fact import RefreshDone
 from geotransfer.core.job import Command, Job, JobState
 from geotransfer.errors import InputError, JobCancelled
 from geotransfer.settings import read_settings
+from geotransfer.store.database import SCHEDULES, open_database
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing.world import World
 from geotransfer.worker import work
 from geotransfer.workflows.progress import Progress
+from geotransfer.workflows.schedule import set_schedule
 from tests.workflows.conftest import Mapped, set_up_region
 
 LEASE_S = 2.0
@@ -132,6 +134,40 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     assert done[0].fact.n_computed == 4
     assert all((store / name).stat().st_mtime_ns == at for name, at in finished.items())
     assert second.wait(PATIENCE_S) == 0
+
+
+def test_two_workers_run_a_scheduled_refresh_once_and_again_after_a_silent_week(
+    mapped: Mapped, start_worker: StartWorker
+) -> None:
+    workspace, region_id = mapped.workspace, mapped.region.region_id
+    set_schedule(workspace, region_id, "1d", actor="ana")
+    workers = [start_worker(), start_worker()]
+    job = wait_until(lambda: next(iter(workspace.jobs.list_jobs()), None))
+    wait_for(workspace, job, lambda j: j.state is JobState.DONE)
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait()
+    assert len(workspace.jobs.list_jobs()) == 1
+    ended = workspace.jobs.find(job.job_id)
+    assert ended.submitted_by == "schedule"
+    assert ended.cpu_s is not None
+    assert ended.cpu_s > 0
+    # As if nobody had been there for a week: the table says when it was due.
+    engine = open_database(f"sqlite:///{workspace.folder / 'ledger.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(SCHEDULES.update().values(next_at=SCHEDULES.c.next_at - 7 * 86400))
+    start_worker("--until-idle").communicate(timeout=PATIENCE_S)
+    assert len(workspace.jobs.list_jobs()) == 2
+    assert [r.fact.n_computed for r in workspace.ledger.read(RefreshDone)] == [4, 0]
+
+
+def wait_until(find: Callable[[], Job | None]) -> Job:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if (found := find()) is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it never came")
 
 
 def test_a_running_job_is_cancelled_and_its_worker_goes_on(
