@@ -64,6 +64,17 @@ def test_clouds_are_neither_edges_nor_values() -> None:
     assert measure_shift(picture, hidden) is None
 
 
+def test_edges_of_a_mask_that_stays_in_place_do_not_hold_a_shift_back() -> None:
+    rng = np.random.default_rng(3)
+    picture, moved = draw_fields(6), displace(draw_fields(6), 1.3, -1.1)
+    for row, col in rng.integers(0, 120, (60, 2)):
+        for each in (picture, moved):
+            each[row : row + 6, col : col + 6] = np.nan
+    found = measure_shift(picture + 1, moved + 1)
+    assert found is not None
+    assert (found.down_px, found.right_px) == pytest.approx((1.3, -1.1), abs=0.25)
+
+
 def test_two_places_have_no_shift_and_neither_has_a_shift_beyond_reach() -> None:
     assert measure_shift(draw_fields(3), draw_fields(4)) is None
     picture = draw_fields(5)

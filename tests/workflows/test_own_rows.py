@@ -23,6 +23,7 @@ from geotransfer.errors import DefinitionInvalid, InputError, LeakRefused, NotFo
 from geotransfer.imagery.rasters import make_colormap
 from geotransfer.settings import read_settings
 from geotransfer.store.workspace import Workspace, open_workspace
+from geotransfer.transfer.model import explain_model
 from geotransfer.transfer.trees import Training
 from geotransfer.wiring import run_job
 from geotransfer.workflows import train_own as train_own_module
@@ -42,6 +43,7 @@ from geotransfer.workflows.fine_tune import fine_tune_region
 from geotransfer.workflows.label_points import find_labels
 from geotransfer.workflows.labels import add_checked, check_file
 from geotransfer.workflows.maps import locate_map
+from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.pixel import explain_pixel
 from geotransfer.workflows.promote import find_verdict, preview_gates, promote
 from geotransfer.workflows.refresh import refresh
@@ -174,7 +176,15 @@ def test_a_click_names_the_class_and_explains_its_own_score(mapped: Workspace) -
     assert sum(p for _, p in pixel.probabilities) == pytest.approx(1, abs=1e-5)
     best = max(pixel.probabilities, key=lambda pair: pair[1])[0]
     assert pixel.class_name == pixel.explained_class == best
-    assert pixel.contributions
+    done = mapped.ledger.read_last(RefreshDone, region_id="south")
+    assert done is not None
+    model = load_cached_model(mapped.blobs_url, done.model_id)
+    measured = np.array([[value] for _, value in pixel.features], dtype=np.float32)
+    terms, values = explain_model(model, measured)
+    own = dict(zip(terms, values[NAMES.index(best), :, 0], strict=True))
+    for name, weight in pixel.contributions:
+        if name != "local labels":
+            assert weight == pytest.approx(own[name], abs=1e-6)
 
 
 def shape_centre(workspace: Workspace) -> tuple[float, float]:

@@ -98,6 +98,13 @@ def test_a_scene_whose_pixels_contradict_it_is_left_out_and_settled_by_hand(
     # A refresh that looks again at both catalogs keeps what was settled.
     assert update_scenes(ready.workspace, "place", actor="test") == 0
     assert list_exclusions(ready.workspace, "place").exclusions == ()
+    # So does the scene when it is published again.
+    item = json.loads(alone.read_text())
+    item["properties"]["updated"] = "2023-01-01T00:00:00Z"
+    alone.write_text(json.dumps(item))
+    assert update_scenes(ready.workspace, "place", actor="test") == 1
+    scene = next(s for s in load_scenes(ready.workspace, "place").scenes if s.scene_id == wrong)
+    assert {a.offset for a in scene.assets if not a.name.startswith("mask:")} == {truth}
 
 
 def test_when_every_description_is_wrong_nothing_is_added(ready: Ready) -> None:
