@@ -26,9 +26,10 @@ from geotransfer.testing.region import ChangePlan
 from geotransfer.workflows.maps import locate_map
 from geotransfer.workflows.prepare import register_shipped_models
 from geotransfer.workflows.refresh import refresh
-from geotransfer.workflows.regions import add_region
+from geotransfer.workflows.regions import add_region, find_region
+from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.scene_update import update_scenes
-from geotransfer.workflows.scenes import add_scenes
+from geotransfer.workflows.scenes import add_scenes, record_scenes
 
 ACTOR = "benchmark"
 
@@ -78,9 +79,14 @@ def time_refresh(workspace: Workspace, region_id: str) -> tuple[float, RefreshDo
     return time.process_time() - started, done
 
 
-def recompute(folder: Path, region: SimulatedRegion) -> tuple[float, np.ndarray]:
+def recompute(folder: Path, region: SimulatedRegion, ours: Workspace) -> tuple[float, np.ndarray]:
     """CPU seconds and classes of full recomputation: the same pipeline, nothing kept before."""
     workspace = open_arm(folder / "full", region, cube_gb=0)
+    # Exactly the same scenes: a catalog is checked scene against scene as it comes in.
+    record_scenes(
+        workspace, find_region(workspace, region.region_id),
+        list(load_scenes(ours, region.region_id).scenes), actor=ACTOR,
+    )  # fmt: skip
     cpu_s, done = time_refresh(workspace, region.region_id)
     classes = read_classes(workspace, done)
     shutil.rmtree(folder / "full")
@@ -126,7 +132,7 @@ def run_year(
                 cost.tests[row["test"]] = cost.tests.get(row["test"], 0) + 1
         cost.cube_bytes = done.cube_bytes
         if step in full_at:
-            full_s, classes = recompute(folder, region)
+            full_s, classes = recompute(folder, region, workspace)
             cost.full_at.append(step)
             cost.full_s.append(full_s)
             cost.stale.append(float((read_classes(workspace, done) != classes).mean()))

@@ -53,7 +53,7 @@ def count_moves(
     """Count how far scores moved per unit of debt, shape (N_BINS,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         moves = np.abs(after - before) / debt
-    moves = moves[np.isfinite(moves)]
+    moves = moves[np.isfinite(moves)].astype(np.float64)
     return np.histogram(np.clip(moves, LOW, HIGH), bins=_EDGES)[0]
 
 

@@ -66,7 +66,7 @@ class Cube:
     def put(self, pixels_id: str, dn: NDArray[np.int16], valid: NDArray[np.bool_]) -> None:
         """Keep pixels under their id; what is there already is only marked as used."""
         path = self._locate(pixels_id)
-        n_bytes = valid.size // 8 + 1 + dn.nbytes
+        n_bytes = -(-valid.size // 8) + dn.nbytes
         if n_bytes > self.limit_bytes:
             return
         if path.exists():

@@ -17,6 +17,7 @@ from geotransfer.change.keys import (
     make_keys,
 )
 from geotransfer.change.plan import Action, Decision, Plan, TileState, plan_refresh
+from geotransfer.change.tile_table import count_tiles, find_windows
 from geotransfer.core.cost import RunCost
 from geotransfer.core.fact import RefreshDone, ScenesAdded
 from geotransfer.core.grid import Tile, cut_tiles
@@ -27,7 +28,6 @@ from geotransfer.core.spec import FeatureSpec
 from geotransfer.imagery.grids import (
     find_footprints,
     locate_pixels,
-    touch_tile,
 )
 from geotransfer.registry.champions import find_serving
 from geotransfer.store.tables import Row, read_table
@@ -218,11 +218,15 @@ def match_tiles(
     scenes: Sequence[Scene], inputs: RegionScenes
 ) -> list[tuple[Tile, tuple[int, ...]]]:
     """Return every tile with the positions of the scenes that touch it."""
-    footprints = find_footprints(scenes, inputs.grid.crs)
-    return [
-        (tile, tuple(i for i, b in enumerate(footprints) if touch_tile(b, inputs.grid, tile)))
-        for tile in cut_tiles(inputs.grid, inputs.tile_px)
-    ]
+    grid, tile_px = inputs.grid, inputs.tile_px
+    windows = find_windows(find_footprints(scenes, grid.crs), grid, tile_px)
+    n_rows, n_cols = count_tiles(grid, tile_px)
+    touching: list[list[int]] = [[] for _ in range(n_rows * n_cols)]
+    for i, (top, bottom, left, right) in enumerate(windows.tolist()):
+        for row in range(top, bottom):
+            for place in range(row * n_cols + left, row * n_cols + right):
+                touching[place].append(i)
+    return list(zip(cut_tiles(grid, tile_px), map(tuple, touching), strict=True))
 
 
 def parse_state(row: Row) -> TileState:
