@@ -47,6 +47,8 @@ Report = Callable[[float, str], None]
 
 MIN_LABELS = 10
 MIN_LABELS_PER_CLASS = 3
+COIN_LEVEL = 0.98
+"""Confidence with which the fine-tuned model must beat a coin on held-out blocks."""
 REACH_QUANTILE = 0.95
 """The model is used as far from labels as this share of the held-out labels was."""
 
@@ -267,7 +269,13 @@ def _compare(
         seed=seed,
     )
     (own,) = describe_strategies(
-        (chosen,), reference, targets, used.groups, chosen=strategy.name, seed=seed
+        (chosen,),
+        reference,
+        targets,
+        used.groups,
+        chosen=strategy.name,
+        seed=seed,
+        level=COIN_LEVEL,
     )
     kind, reasons = decide_verdict(
         gain, chance, observed, own_auc=own.auc, folds=folds, within_km=within_km

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from geotransfer.accuracy.folds import measure_separation
 from geotransfer.core.identity import to_plain
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.core.verdict import VerdictKind
 from geotransfer.errors import JobCancelled, LeakRefused, SpecMismatch, TableInvalid
-from geotransfer.transfer.choice import Folds, plan_blocks, plan_random
+from geotransfer.transfer.choice import Folds, plan_blocks, plan_knndm, plan_random
 from geotransfer.transfer.fine_tune import fine_tune
 from geotransfer.transfer.model_file import dump_model
 from geotransfer.transfer.samples import CalibrationSet, HoldoutSet
@@ -21,6 +22,11 @@ FAST = (GaussianProcess(),)
 
 def tune(baseline, samples, **options):
     return fine_tune(baseline, CalibrationSet(samples), None, strategies=FAST, **options)
+
+
+@pytest.fixture(scope="module")
+def labels(make):
+    return make(140, seed=11)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +166,42 @@ def test_no_label_near_a_held_out_block_trains_for_it(labels):
             )
             assert gap.min() >= folds.buffer_km
             assert not set(folds.groups[test]) & set(folds.groups[train])
+
+
+def test_where_the_map_is_known_folds_are_as_far_from_labels_as_its_places(make):
+    """Two towns with labels, a map of the wide land between: random folds would flatter."""
+    rng = np.random.default_rng(2)
+    samples = make(120, seed=5)
+    towns = np.array([[0.0, 0.0], [300.0, 0.0], [0.0, 300.0], [300.0, 300.0], [150.0, 150.0]])
+    spread = replace(samples, xy_km=towns[np.arange(120) % 5] + rng.normal(0, 4, (120, 2)))
+    places = rng.uniform(0, 300, (500, 2))
+    blocks = plan_blocks(spread)
+    matched = plan_knndm(spread, places, blocks)
+    assert matched is not None
+    assert (matched.groups == blocks.groups).all()
+    assert matched.buffer_km == 0
+    to_map = np.median(measure_separation(places, spread.xy_km))
+
+    def distance(folds) -> float:
+        gaps = []
+        for k in range(5):
+            test, train = folds.split(k, spread.xy_km)
+            if test.any() and train.any():
+                gaps += measure_separation(spread.xy_km[test], spread.xy_km[train]).tolist()
+        return float(np.median(gaps))
+
+    assert abs(distance(matched) - to_map) < abs(distance(plan_random(spread)) - to_map)
+    assert plan_knndm(spread, None, blocks) is None
+    assert plan_knndm(spread, places, None) is None
+    assert plan_knndm(spread.take(np.arange(6)), places, blocks) is None
+
+
+def test_the_choice_uses_those_folds_and_the_gain_stays_that_of_new_blocks(baseline, labels):
+    with_map = tune(baseline, labels, places_xy_km=labels.xy_km).verdict
+    without = tune(baseline, labels).verdict
+    assert with_map.gain == without.gain
+    assert with_map.separated == without.separated
+    assert with_map.strategies != without.strategies
 
 
 def test_random_folds_are_named_as_such_and_keep_rows_when_labels_are_added(labels):

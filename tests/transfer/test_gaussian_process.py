@@ -15,7 +15,7 @@ from geotransfer.transfer.gaussian_process import (
     measure_variance,
 )
 
-KERNEL = Kernel(features=0.5, position=0.5, product=1.0)
+KERNEL = Kernel(features=0.5, position=0.5, product=1.0, near=3.0)
 
 
 def make_problem(n: int, k: int, seed: int):
@@ -87,14 +87,22 @@ def test_without_positions_everything_is_one_place():
     )
 
 
+def test_near_reaches_a_quarter_as_far():
+    alone = Kernel(features=0.0, position=0.0, product=0.0, near=3.0, position_km=80.0)
+    z = np.zeros((1, 2))
+    for gap_km in (0.0, 10.0, 33.0):
+        found = evaluate_kernel(alone, (z, np.array([[gap_km, 0.0]])), (z, np.zeros((1, 2))))
+        assert found[0, 0] == pytest.approx(3.0 * np.exp(-(gap_km**2) / (2 * 20.0**2)))
+
+
 def test_variance_is_prior_far_away_and_smaller_at_labels():
     rng = np.random.default_rng(4)
     labelled = (rng.normal(size=(30, 3)), rng.uniform(0, 300, (30, 2)))
     far = (np.full((1, 3), 90.0), np.full((1, 2), 9000.0))
     latent = np.zeros((30, 1))
-    assert measure_variance(KERNEL, labelled, far, latent)[0] == pytest.approx(2.0)
+    assert measure_variance(KERNEL, labelled, far, latent)[0] == pytest.approx(KERNEL.variance)
     at_labels = measure_variance(KERNEL, labelled, labelled, latent)
-    assert (at_labels < 1.8).all()
+    assert (at_labels < 0.9 * KERNEL.variance).all()
     # Slow reference: (K^-1 + W)^-1 at the labels themselves.
     covariance = evaluate_kernel(KERNEL, labelled, labelled) + 1e-10 * np.eye(30)
     slow = np.diag(np.linalg.inv(np.linalg.inv(covariance) + 0.25 * np.eye(30)))

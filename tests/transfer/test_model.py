@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geotransfer.core.identity import content_id
+from geotransfer.core.identity import canonical_json, content_id
 from geotransfer.core.spec import S2_SEMIANNUAL_CLIMATE
 from geotransfer.errors import ModelInvalid, SpecMismatch
+from geotransfer.transfer.gaussian_process import Kernel
 from geotransfer.transfer.model import explain_model, to_probability, weigh_distance
 from geotransfer.transfer.model_file import dump_model, load_model
 from geotransfer.transfer.strategies import Average, GaussianProcess
@@ -70,6 +71,15 @@ def test_bytes_round_trip(tuned, land_baseline):
     for model in (tuned, land_baseline):
         data = dump_model(model)
         assert dump_model(load_model(data)) == data
+
+
+def test_a_file_from_before_kernels_were_learned_still_loads(baseline):
+    learned = replace(baseline, kernel=Kernel(features=1.0, position=1.0, product=1.0, near=2.0))
+    assert load_model(dump_model(learned)).kernel == learned.kernel
+    document = json.loads(dump_model(learned))
+    del document["content"]["kernel"]
+    document["sha256"] = content_id(document["content"])
+    assert load_model(canonical_json(document)).kernel is None
 
 
 def test_a_loaded_model_predicts_the_same_bits(tuned, places):
