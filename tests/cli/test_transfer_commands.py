@@ -58,6 +58,7 @@ def test_from_a_drawn_sample_to_design_based_areas(
     assert plain["area"]["is_indicative"] is False
 
 
+@pytest.mark.slow
 def test_useful_places_go_out_as_geojson(region: str, run: Run, tmp_path: Path) -> None:
     run("refresh", region, "--here")
     out = tmp_path / "next.geojson"
@@ -96,6 +97,7 @@ def test_a_reference_region_answers_without_a_job(workspace: Workspace, run: Run
     assert workspace.jobs.list_jobs() == []
 
 
+@pytest.mark.slow
 def test_layers_are_printed_with_their_cost(region: str, run: Run) -> None:
     run("refresh", region, "--here")
     told = run("applicability", region, "--layer", "density", "--here")
@@ -106,6 +108,7 @@ def test_layers_are_printed_with_their_cost(region: str, run: Run) -> None:
     assert "µs a pixel" in told.out
 
 
+@pytest.mark.slow
 def test_the_verdict_before_labels_shows_every_figure(region: str, run: Run) -> None:
     run("refresh", region, "--here")
     told = run("verdict", region, "--before-labels", "--here")

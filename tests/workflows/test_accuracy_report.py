@@ -138,6 +138,7 @@ def test_labels_at_drawn_places_are_design_based(ready: Mapped) -> None:
     assert report.area.classes[1].area_km2.value == pytest.approx(float(crop), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_one_strange_label_among_them_makes_them_indicative(ready: Mapped) -> None:
     suggestion = draw(ready)
     lon = np.array([p.lon for p in suggestion.places] + [suggestion.places[0].lon + 4e-4])
@@ -185,6 +186,7 @@ def test_strata_of_an_earlier_map_judge_a_later_one(
     assert not report.area.is_indicative
 
 
+@pytest.mark.slow
 def test_a_refused_holdout_leaves_what_can_be_told_without_it(ready: Mapped) -> None:
     labels = add_random(ready, "calibration")
     promote_own(ready, labels.labels_id)

@@ -136,6 +136,7 @@ def test_expected_accuracy_falls_with_the_index_and_says_whose_rows(charted: Map
     assert to_profile(report.curve).n == report.curve.n == 24111
 
 
+@pytest.mark.slow
 def test_own_labels_teach_the_curve_where_there_are_enough(
     make_settings, clock, world: World
 ) -> None:

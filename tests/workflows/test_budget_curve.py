@@ -60,6 +60,7 @@ def test_the_curve_holds_the_three_models_and_looks_ahead(mapped: Mapped) -> Non
     assert measure(mapped).report_id == fact.report_id, "the same labels and seed, the same curve"
 
 
+@pytest.mark.slow
 def test_what_gives_no_curve_is_a_sentence(mapped: Mapped) -> None:
     with pytest.raises(NotFound, match="geotransfer labels add"):
         measure(mapped)

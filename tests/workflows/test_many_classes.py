@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from geotransfer.core.cost import RunCost
+from geotransfer.core.fact import LegendAdded
 from geotransfer.core.legend import Legend, LegendClass
 from geotransfer.core.model import Lineage
 from geotransfer.core.spec import S2_SEMIANNUAL
@@ -22,7 +22,6 @@ from geotransfer.transfer.trees import Training
 from geotransfer.workflows import budget_curve, evaluate, label_next, source_area
 from geotransfer.workflows.applicability_maps import map_applicability
 from geotransfer.workflows.budget_curve import measure_region_budget
-from geotransfer.workflows.definitions import add_legend
 from geotransfer.workflows.evaluate import evaluate_region
 from geotransfer.workflows.label_next import suggest_places
 from geotransfer.workflows.label_points import add_points, make_points
@@ -61,13 +60,10 @@ def make_source() -> Samples:
 
 
 def test_three_classes_go_all_the_way(
-    make_settings, clock, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings, clock, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = open_workspace(make_settings(tile_px=48, n_threads=1), clock=clock, create=True)
-    path = tmp_path / "three.json"
-    classes = [{"code": c.code, "name": c.name, "color": c.color} for c in LEGEND.classes]
-    path.write_text(json.dumps({"name": "three", "classes": classes}))
-    add_legend(workspace, path, actor="test")
+    workspace.ledger.append(LegendAdded(region_id=None, legend=LEGEND), actor="test")
     source = make_source()
     for module in (budget_curve, evaluate, label_next, source_area):
         monkeypatch.setattr(module, "load_source", lambda *_, **__: (source, "three"))
