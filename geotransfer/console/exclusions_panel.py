@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from geotransfer.console.map_panel import make_picture, make_ramp_legend
+from geotransfer.console.palettes import OBSERVATIONS
 from geotransfer.console.scenes_panel import show_exclusions
 from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.core.job import JobState
@@ -22,9 +24,12 @@ def show_exclusions_panel(workspace: Workspace, view: RegionView) -> None:
     if view.refresh is not None and view.refresh.n_pixels:
         few = 1 - view.refresh.valid_share
         st.caption(
-            f"{few:.0%} of the region's pixels have too few valid observations in some period;"
-            " the layer *observations* on the Explore page shows where."
+            f"{few:.0%} of the region's pixels have too few valid observations in some period."
         )
+        title = "Valid observations of each pixel"
+        with st.expander(title):
+            st.html(make_picture(region_id, "observations", title, view.refresh.map_id[:16]))
+            st.html(make_ramp_legend(OBSERVATIONS))
     _offer_refresh_without(workspace, region_id)
     show_exclusions(found)
     if found.exclusions:
