@@ -104,8 +104,8 @@ def test_snow_and_smoke_are_weather_not_offsets() -> None:
     levels = draw_levels(GREEN, 10)
     snow = dict(zip(CHECKED_BANDS, [0.55, 0.52, 0.5, 0.48, 0.1, 0.06], strict=True))
     smoke = dict(zip(CHECKED_BANDS, [0.16, 0.13, 0.1, 0.18, 0.16, 0.08], strict=True))
-    # In the median band a tenth above, as an offset would be; band by band nothing like it.
-    plume = dict(zip(CHECKED_BANDS, [0.28, 0.25, 0.18, 0.23, 0.16, 0.08], strict=True))
+    # In the median band near a tenth above, as an offset would be; half of the bands are not.
+    plume = dict(zip(CHECKED_BANDS, [0.209, 0.229, 0.229, 0.265, 0.255, 0.185], strict=True))
     found = outcomes(check([*levels, snow, smoke, plume]))
     assert set(found) == {OffsetOutcome.AGREES}
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import rasterio
 import streamlit as st
+from pyproj import Transformer
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import shape
 from streamlit.testing.v1 import AppTest
@@ -47,7 +48,7 @@ from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.pixel import explain_pixel
 from geotransfer.workflows.promote import find_verdict, preview_gates, promote
 from geotransfer.workflows.refresh import refresh
-from geotransfer.workflows.regions import add_region, find_region
+from geotransfer.workflows.regions import add_region
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.scenes import add_scenes
 from geotransfer.workflows.submit import submit_zones
@@ -169,9 +170,13 @@ def test_evaluation_has_a_row_and_column_for_each_class(mapped: Workspace) -> No
 
 
 def test_a_click_names_the_class_and_explains_its_own_score(mapped: Workspace) -> None:
-    lon, lat = shape_centre(mapped)
+    with rasterio.open(read_last_map(mapped) / "class.tif") as file:
+        row, col = np.argwhere(file.read(1) == CODES[0])[0]
+        xy = file.xy(row, col)
+        lon, lat = Transformer.from_crs(file.crs, "EPSG:4326", always_xy=True).transform(*xy)
     pixel = explain_pixel(mapped, "south", lon=lon, lat=lat)
     assert pixel is not None
+    assert pixel.class_name == NAMES[0], "not the last class, which two-class legends explain"
     assert [name for name, _ in pixel.probabilities] == list(NAMES)
     assert sum(p for _, p in pixel.probabilities) == pytest.approx(1, abs=1e-5)
     best = max(pixel.probabilities, key=lambda pair: pair[1])[0]
@@ -185,11 +190,6 @@ def test_a_click_names_the_class_and_explains_its_own_score(mapped: Workspace) -
     for name, weight in pixel.contributions:
         if name != "local labels":
             assert weight == pytest.approx(own[name], abs=1e-6)
-
-
-def shape_centre(workspace: Workspace) -> tuple[float, float]:
-    centre = shape(json.loads(find_region(workspace, "south").outline)).centroid
-    return centre.x, centre.y
 
 
 def test_every_raster_of_a_map_is_a_valid_cog_with_its_colours(mapped: Workspace) -> None:
