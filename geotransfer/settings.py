@@ -35,7 +35,7 @@ SETTINGS = (
     Setting("min_valid", 3, "Valid observations a pixel needs in each period to count in reach."),
     Setting("accuracy_target", 0.80, "Accuracy the map must hold where it counts as reach."),
     Setting("stale_tolerance", 0.02, "Share of a map's pixels that may be stale, by its audit."),
-    Setting("audit_blocks", 32, "Blocks a refresh checks of a map kept whole by judgement; part: less."),
+    Setting("audit_blocks", 32, "Blocks a refresh checks where judgement kept all; else less."),
     Setting("cube_gb", 20.0, "Disk for pixels already read, in gigabytes; 0: none is kept."),
     Setting("usd_per_cpu_hour", 0.0, "Price of a CPU hour; 0: no money is shown."),
     Setting("watt_per_cpu", 0.0, "Power of one busy CPU; 0: no energy is shown."),

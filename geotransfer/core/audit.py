@@ -23,3 +23,7 @@ class Evidence:
     """Blocks that would have been drawn had everything been kept by judgement."""
     weight: float = 0.0
     """Effort times the share kept by judgement, added over audits."""
+
+
+NO_EVIDENCE = Evidence()
+"""Before the first audit."""
