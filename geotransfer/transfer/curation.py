@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.errors import InputError
 from geotransfer.transfer.gaussian_process import fit_projection
-from geotransfer.transfer.samples import Samples
+from geotransfer.transfer.samples import Samples, concatenate_samples
 
 Float64 = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -39,7 +41,9 @@ def cluster_rows(points: Float64, n_clusters: int) -> list[Integers]:
     return groups
 
 
-def curate_samples(samples: Samples, *, share: float = 0.2, seed: int = 0) -> Samples:
+def curate_samples(
+    samples: Samples, *, share: float = 0.2, seed: int = 0, opinion: Float64 | None = None
+) -> Samples:
     """Keep a share of the samples that covers the whole: one drawn from each cluster.
 
     Clusters are made within each region and class on whitened components of the features, as many
@@ -50,6 +54,11 @@ def curate_samples(samples: Samples, *, share: float = 0.2, seed: int = 0) -> Sa
     ----------
     share
         Share of the rows of each region and class to keep, above 0, at most 1.
+    opinion
+        Shape (n, n_codes), shares of the class codes in rising order: what a model trained on all
+        samples says of each. A kept sample then comes back once for each code, its weight split by
+        these shares, so that it passes on what the samples left out have taught (distillation;
+        Hinton et al. 2015, arXiv:1503.02531). None: its own class counts alone.
     """
     if not 0 < share <= 1:
         raise InputError(f"share is {share}; give a number above 0, at most 1.")
@@ -68,12 +77,22 @@ def curate_samples(samples: Samples, *, share: float = 0.2, seed: int = 0) -> Sa
                 kept.append(int(rng.choice(members, p=mass / mass.sum())))
                 weights.append(float(mass.sum()))
     order = np.argsort(kept)
-    curated = samples.take(np.array(kept)[order])
-    return Samples(
-        spec=curated.spec,
-        measured=curated.measured,
-        classes=curated.classes,
-        weights=np.array(weights)[order],
-        xy_km=curated.xy_km,
-        region_ids=curated.region_ids,
-    )
+    rows = np.array(kept)[order]
+    curated = replace(samples.take(rows), weights=np.array(weights)[order])
+    if opinion is None:
+        return curated
+    codes = np.unique(samples.classes)
+    if opinion.shape != (len(samples), len(codes)):
+        raise InputError(
+            f"the opinion has shape {opinion.shape}; give a share of each of the {len(codes)}"
+            f" classes for each of the {len(samples)} samples."
+        )
+    parts = [
+        replace(
+            curated,
+            classes=np.full(len(rows), code),
+            weights=curated.weights * opinion[rows, k],
+        )
+        for k, code in enumerate(codes)
+    ]
+    return concatenate_samples(parts[0], *parts[1:])

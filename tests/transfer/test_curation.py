@@ -52,3 +52,22 @@ def test_a_share_must_be_a_share(source):
         curate_samples(source, share=0)
     with pytest.raises(InputError, match="clusters cannot be made"):
         cluster_rows(np.zeros((3, 1)), 4)
+
+
+def test_an_opinion_splits_the_weight_of_every_kept_row(source):
+    rng = np.random.default_rng(0)
+    crop = rng.uniform(0, 1, len(source))
+    opinion = np.column_stack([1 - crop, crop])
+    plain = curate_samples(source, share=0.2)
+    told = curate_samples(source, share=0.2, opinion=opinion)
+    assert len(told) == 2 * len(plain)
+    half = len(plain)
+    assert (told.measured[:half] == plain.measured).all()
+    assert (told.measured[half:] == plain.measured).all()
+    assert set(told.classes[:half].tolist()) == {0}
+    np.testing.assert_allclose(told.weights[:half] + told.weights[half:], plain.weights)
+    row = {r.tobytes(): i for i, r in enumerate(source.measured)}
+    known = crop[[row[r.tobytes()] for r in plain.measured]]
+    np.testing.assert_allclose(told.weights[half:], plain.weights * known)
+    with pytest.raises(InputError, match="share of each of the 2 classes"):
+        curate_samples(source, opinion=opinion[:, :1])
