@@ -317,7 +317,11 @@ def main() -> None:
         value, arms["zero label, climate"] = measure_climate(*where)
         figures["zero_label_climate_auc"] = (value, len(zero), "average of four ensembles")
         value, arms["curation"] = measure_curation(*where, known=zero)
-        figures["curation_auc"] = (value, len(zero), "20 % of the samples, one draw")
+        figures["curation_auc"] = (
+            value,
+            len(zero),
+            "20 % of the samples, each with the class shares that a model of all gives it",
+        )
     rows = []
     for figure_id, (low, high) in REACH.items():
         value, n, note = figures[figure_id]
