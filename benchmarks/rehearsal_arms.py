@@ -161,7 +161,7 @@ def load_targets(
     threads: int,
     is_quick: bool = False,
 ) -> dict[str, Target]:
-    """Train, or load, the global models. One folder for both: leave-one-region-out.
+    """Train, or load, the global models. A region that is in both folders is left out in training.
 
     Quick: the smallest region alone, and smaller trees than the shipped ones, so that a cold start
     ends within the minute; the figures then say that something runs, not how well.
@@ -171,6 +171,7 @@ def load_targets(
     targets = read_tables(tables, S2_SEMIANNUAL)
     sources = targets if source == tables else read_tables(source, S2_SEMIANNUAL)
     names = tuple(name for name in names if name in targets)
+    refuse_renamed(sources, targets)
     key = content_id(
         {
             "tables": {name: table.content_id for name, table in sources.items()},
@@ -191,8 +192,9 @@ def load_targets(
     folder = state / f"models-{key[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     models: dict[str, Model] = {}
-    if source == tables:
-        missing = tuple(name for name in names if not (folder / f"{name}.json").exists())
+    known = tuple(name for name in names if name in sources)
+    if known:
+        missing = tuple(name for name in known if not (folder / f"{name}.json").exists())
         if missing:
             say(f"training global models without {', '.join(missing)}")
             left_out = train_left_out(
@@ -205,8 +207,8 @@ def load_targets(
             )
             for name in missing:
                 (folder / f"{name}.json").write_bytes(dump_model(left_out[name].model))
-        models = {name: load_model((folder / f"{name}.json").read_bytes()) for name in names}
-    else:
+        models = {name: load_model((folder / f"{name}.json").read_bytes()) for name in known}
+    if len(known) < len(names):
         path = folder / "all.json"
         if not path.exists():
             say("training the global model on all of --source")
@@ -219,10 +221,11 @@ def load_targets(
                 n_threads=threads,
             )
             path.write_bytes(dump_model(trained))
-        models = dict.fromkeys(names, load_model(path.read_bytes()))
+        unseen = [name for name in names if name not in known]
+        models |= dict.fromkeys(unseen, load_model(path.read_bytes()))
     out = {}
     for name in names:
-        kept = [t for other, t in sources.items() if source != tables or other != name]
+        kept = [t for other, t in sources.items() if other != name]
         joined = concatenate_samples(*kept)
         out[name] = Target(
             name=name,
@@ -232,6 +235,19 @@ def load_targets(
             source=joined,
         )
     return out
+
+
+def refuse_renamed(sources: dict[str, Samples], targets: dict[str, Samples]) -> None:
+    """Stop where a target's rows are those of a source region of another name."""
+    rows = {name: {r.tobytes() for r in table.measured} for name, table in sources.items()}
+    for name, table in targets.items():
+        for other, seen in rows.items():
+            shared = 0 if other == name else sum(r.tobytes() in seen for r in table.measured)
+            if shared > 0.1 * len(table):
+                raise SystemExit(
+                    f"{shared} of {len(table)} rows of target {name!r} are rows of source region"
+                    f" {other!r}; give it that name, so that it is left out."
+                )
 
 
 def draw_rows(target: Target, mode: str, seed: int) -> Draw:

@@ -1,6 +1,7 @@
 """Transfer that is honest: ``python -m benchmarks.transfer --json [--quick]``.
 
-One folder for ``--source`` and ``--tables``: every region is judged by models that never saw it.
+``--source DIR`` holds the tables that train, ``--tables DIR`` those of the target regions (default:
+the reference tables for both); a region in both is judged by models that left it out.
 Figures that separate labels from tests in space use target regions with coordinates; for others
 they are null with the reason. Thresholds and seeds are fixed here; results are kept under
 ``--state``, so a run that was stopped goes on. Every arm is printed.

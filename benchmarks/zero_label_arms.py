@@ -39,9 +39,7 @@ def _pair_up(source: Path, tables: Path, spec: FeatureSpec) -> dict[str, tuple[S
     sources = targets if source == tables else read_tables(source, spec)
     return {
         name: (
-            concatenate_samples(
-                *[t for other, t in sources.items() if source != tables or other != name]
-            ),
+            concatenate_samples(*[t for other, t in sources.items() if other != name]),
             table,
         )
         for name, table in targets.items()
