@@ -39,6 +39,8 @@ MIN_OTHERS = 2
 
 TOLERANCE = 0.05
 """Half the offset: the median band of a scene is nearer to one group than to the other."""
+FIT_TOLERANCE = 0.045
+"""The median band of a scene that is accused lies this near to a tenth: half way is weather."""
 BAND_TOLERANCE, MIN_FITTING = 0.065, 2 / 3
 """At most this far from a shift lies at least this share of the bands, or it is the weather."""
 MINORITY = 0.25
@@ -166,7 +168,7 @@ def _group(rows: Float64) -> tuple[NDArray[np.int64], Float64]:
     groups = np.zeros(len(rows), dtype=np.int64)
     for sign in (1, -1):
         rest = np.abs(shifts - sign * OFFSET)
-        fits = np.median(rest, axis=1) < TOLERANCE
+        fits = np.median(rest, axis=1) < FIT_TOLERANCE
         fits &= (rest <= BAND_TOLERANCE).mean(axis=1) >= MIN_FITTING - 1e-9
         groups[fits & (np.median(rest, axis=1) < np.median(np.abs(shifts), axis=1))] = sign
     return groups, reference

@@ -47,11 +47,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_pixels() -> np.ndarray:
-    """Bands that differ by date and band, so that one put in another's place shows."""
-    n = len(DATES) * len(BANDS)
+    """Bands that differ by date and band, so that one put in another's place shows.
+
+    Dates are close to each other: a tenth of reflectance apart they would be taken for offsets.
+    """
     rng = np.random.default_rng(5)
-    base = 300 + 40 * np.arange(n)[:, None, None]
-    return (base + rng.integers(0, 30, (n, SIDE, SIDE))).astype(np.int16)
+    dates, bands = np.arange(len(DATES))[:, None], np.arange(len(BANDS))
+    base = (300 + 40 * dates + 300 * bands).reshape(-1, 1, 1)
+    return (base + rng.integers(0, 30, (base.size, SIDE, SIDE))).astype(np.int16)
 
 
 def make_raster(pixels: np.ndarray) -> bytes:
