@@ -24,7 +24,7 @@ _STAKES = np.array([0.97, 0.9, 0.7, 0.4])
 """Betting fractions, mixed: the first pays where blocks hardly differ, the last where they do."""
 _SHARES = np.array([0.55, 0.25, 0.12, 0.08])
 
-CERTAIN_SHARE = 0.75
+CERTAIN_SHARE = 0.6
 """Certified once a spotless record would have a bound of at most this share of the tolerance."""
 
 

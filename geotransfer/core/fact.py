@@ -20,6 +20,7 @@ from geotransfer.core.model import GateResult, ModelVersion
 from geotransfer.core.refresh_fact import AuditDone as AuditDone
 from geotransfer.core.refresh_fact import AuditStratum as AuditStratum
 from geotransfer.core.refresh_fact import RefreshDone as RefreshDone
+from geotransfer.core.refresh_fact import RefreshFailed as RefreshFailed
 from geotransfer.core.region import Region
 from geotransfer.core.sensor import Sensor
 from geotransfer.core.spec import FeatureSpec
@@ -332,6 +333,7 @@ FACTS: dict[str, type[Fact]] = {
         ScenesExcluded,
         ScenesIncluded,
         RefreshDone,
+        RefreshFailed,
         AuditDone,
         ModelRegistered,
         LabelsAdded,

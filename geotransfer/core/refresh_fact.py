@@ -56,6 +56,17 @@ class RefreshDone(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshFailed(Fact):
+    """A scene could not be read, so the map stayed as it was."""
+
+    kind: ClassVar[str] = "refresh-failed"
+    reason: str
+    """One sentence, with the remedy."""
+    decisions_id: str
+    """Blob with a ``SceneDecision`` a tile of the scene that failed; empty if it is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditStratum:
     """What an audit saw of pixels that were last computed about equally long ago."""
 

@@ -12,6 +12,7 @@ from geotransfer.change.keys import (
 from geotransfer.change.plan import Action
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.identity import content_id
+from geotransfer.errors import SceneUnreadable
 from geotransfer.imagery.access import Access, make_access, use_access
 from geotransfer.store.ledger import format_time
 from geotransfer.store.workspace import Workspace
@@ -27,7 +28,7 @@ from geotransfer.workflows.refresh_plan import (
     plan_region,
     select_scenes,
 )
-from geotransfer.workflows.refresh_record import merge_rows, record_refresh
+from geotransfer.workflows.refresh_record import merge_rows, record_failure, record_refresh
 from geotransfer.workflows.tile import PreviousTile, TileResult, TileTask, Tracking
 from geotransfer.workflows.tile_runs import run_tiles
 from geotransfer.workflows.tile_state import locate_history
@@ -62,9 +63,13 @@ def refresh(
     work = {*planned.plan.select(Action.COMPUTE), *planned.plan.select(Action.PREDICT)}
     tasks = _make_tasks(workspace, planned, work, access)
     results: dict[str, TileResult] = {}
-    for result in run_tiles(bring_up_to_date, tasks, workspace.settings):
-        results[result.tile_id] = result
-        progress(len(results), len(tasks), f"computed {len(results)} of {len(tasks)} tiles")
+    try:
+        for result in run_tiles(bring_up_to_date, tasks, workspace.settings):
+            results[result.tile_id] = result
+            progress(len(results), len(tasks), f"computed {len(results)} of {len(tasks)} tiles")
+    except SceneUnreadable as error:
+        record_failure(workspace, planned, str(error), actor=actor)
+        raise
     rows = merge_rows(
         planned.plan,
         planned.previous,

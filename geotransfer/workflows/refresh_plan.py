@@ -94,6 +94,7 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
     plan = plan_refresh({t: parse_state(row) for t, row in previous.items()}, keys)
     plan = _force_judged(plan, previous, last, rule)
     costs = {t: float(row["full_cpu_s"]) for t, row in previous.items()}
+    expected = {t: float(row.get("update_cpu_s") or costs[t]) for t, row in previous.items()}
     mean_s = sum(costs.values()) / len(costs) if costs else 0.0
     kept = plan.select(Action.KEEP)
     return RefreshPlan(
@@ -104,7 +105,7 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
         previous=previous,
         plan=plan,
         predicted=RunCost(
-            cpu_s=sum(costs.get(t, mean_s) for t in plan.select(Action.COMPUTE)),
+            cpu_s=sum(expected.get(t, mean_s) for t in plan.select(Action.COMPUTE)),
         ),
         avoided=RunCost(
             cpu_s=sum(costs[t] for t in kept),

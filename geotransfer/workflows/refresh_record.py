@@ -15,7 +15,7 @@ from geotransfer.change.plan import Action, Plan
 from geotransfer.change.reach import N_BINS, remember
 from geotransfer.core.cost import sum_stages
 from geotransfer.core.decision import DecidedBy, SceneDecision
-from geotransfer.core.fact import RefreshDone
+from geotransfer.core.fact import RefreshDone, RefreshFailed
 from geotransfer.imagery.grids import measure_pixel_km2
 from geotransfer.store.tables import Row, write_table
 from geotransfer.store.workspace import Workspace
@@ -70,6 +70,7 @@ def merge_rows(
             if old is not None and result.is_kept
             else _name_stem(task.map_path, ".map.tif"),
             "state_key": _name_state(task, old),
+            "update_cpu_s": result.cpu_s if is_update else (old or {}).get("update_cpu_s"),
             "full_cpu_s": result.cpu_s if is_full or old is None else old["full_cpu_s"],
             "full_read_bytes": result.read_bytes
             if is_full or old is None
@@ -77,7 +78,9 @@ def merge_rows(
             "computed_at": old["computed_at"] if old is not None and result.is_kept else now,
         }
         rows.append({k: list(v) if isinstance(v, tuple) else v for k, v in row.items()} | told)
-    return rows
+    # Rows of an earlier version lack columns; a table has the same ones in every row.
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 def explain_kept(result: TileResult) -> str:
@@ -214,6 +217,36 @@ def _store_decisions(
         if (tile_id, scene.scene_id) not in decided
     ]
     return workspace.blobs.put(write_table([asdict(row) for row in rows])) if rows else ""
+
+
+def record_failure(
+    workspace: Workspace, planned: RefreshPlan, reason: str, *, actor: str
+) -> RefreshFailed:
+    """Append the fact that a scene could not be read; its item id is in the error's sentence."""
+    rows = [
+        SceneDecision(
+            tile_id=tile_id,
+            item_id=scene.scene_id,
+            sensed_at=scene.sensed_at,
+            test=DecidedBy.FAILED.value,
+            reason=reason,
+            n_pixels=0,
+            n_kept=0,
+            n_computed=0,
+            cpu_s=0.0,
+        )
+        for scene in planned.inputs.scenes
+        if f"item {scene.scene_id}:" in reason
+        for tile_id in planned.touched(scene)
+    ]
+    table = write_table([asdict(row) for row in rows])
+    fact = RefreshFailed(
+        region_id=planned.region.region_id,
+        reason=reason,
+        decisions_id=workspace.blobs.put(table) if rows else "",
+    )
+    workspace.ledger.append(fact, actor=actor)
+    return fact
 
 
 def clear_tiles(workspace: Workspace, region_id: str, rows: Sequence[Row]) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from geotransfer.core.fact import AuditDone, RefreshDone
-from geotransfer.errors import NotFound
+from geotransfer.core.fact import AuditDone, RefreshDone, RefreshFailed
+from geotransfer.errors import NotFound, SceneUnreadable
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing import Republish, SimulatedRegion, World, add_scene
@@ -330,3 +330,25 @@ def test_sigkill_in_an_update_then_again_gives_the_same_map_without_work_twice(
     assert {n: (store / n).stat().st_mtime_ns for n in finished} == finished, "work was done twice"
     np.testing.assert_array_equal(ours.read(done), straight.read(expected))
     assert done.n_judged == expected.n_judged
+
+
+def test_a_scene_that_cannot_be_read_is_a_stored_decision(own_world: World, open_arm) -> None:
+    made = own_world.targets[0]
+    ours = open_arm(made, "ours")
+    first = ours.refresh()
+    made = add_scene(made, NEW_DAYS[0])
+    update_scenes(ours.workspace, ours.region.region_id, actor="test")
+    path = next((made.folder / "scenes" / NEW_DAYS[0].isoformat()).glob("nir.tif"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:2000])
+    with pytest.raises(SceneUnreadable):
+        refresh(ours.workspace, ours.region.region_id, actor="test")
+    path.write_bytes(whole)
+    failed = ours.workspace.ledger.read_last(RefreshFailed, region_id=ours.region.region_id)
+    assert failed is not None
+    rows = read_table(ours.workspace.blobs.get(failed.decisions_id))
+    assert {row["test"] for row in rows} == {"failed"}
+    assert {row["item_id"][-10:] for row in rows} == {NEW_DAYS[0].isoformat()}
+    assert len(rows) == 4
+    assert ours.workspace.ledger.read_last(RefreshDone) == first
+    assert ours.refresh().n_computed > 0
