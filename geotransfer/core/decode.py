@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -13,9 +13,7 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 
-@lru_cache(maxsize=256)
-def _find_hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+Decoder = Callable[[Any], Any]
 
 
 def from_plain(cls: type[T], data: Any) -> T:
@@ -23,35 +21,49 @@ def from_plain(cls: type[T], data: Any) -> T:
 
     Unknown keys are left out, so a value written by a newer minor version can still be read.
     """
-    return cast("T", _decode(cls, data))
+    return cast("T", _find_decoder(typing.cast("Any", cls))(data))
 
 
-def _decode(hint: Any, data: Any) -> Any:
+@lru_cache(maxsize=1024)
+def _find_decoder(hint: Any) -> Decoder:
+    """Return the function for a type hint, made once: reading hints costs more than values."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        if data is None:
-            return None
-        return _decode(next(arg for arg in typing.get_args(hint) if arg is not type(None)), data)
+        inner = _find_decoder(next(a for a in typing.get_args(hint) if a is not type(None)))
+        return lambda data: None if data is None else inner(data)
     if origin is tuple:
         args = typing.get_args(hint)
+        decoders = [_find_decoder(arg) for arg in args if arg is not Ellipsis]
         if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_decode(args[0], item) for item in data)
-        return tuple(_decode(arg, item) for arg, item in zip(args, data, strict=True))
+            return lambda data: tuple(map(decoders[0], data))
+        return lambda data: tuple(decode(item) for decode, item in zip(decoders, data, strict=True))
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        value_hint = typing.get_args(hint)[1]
-        return {key: _decode(value_hint, item) for key, item in data.items()}
+        of_value = _find_decoder(typing.get_args(hint)[1])
+        return lambda data: {key: of_value(item) for key, item in data.items()}
     if isinstance(hint, type):
         if dataclasses.is_dataclass(hint):
-            hints = _find_hints(hint)
-            return hint(
-                **{
-                    field.name: _decode(hints[field.name], data[field.name])
-                    for field in dataclasses.fields(hint)
-                    if field.name in data
-                }
-            )
+            return _make_reader(hint)
         if issubclass(hint, Enum):
-            return hint(data)
-        if hint is float and isinstance(data, int):
-            return float(data)
+            return hint
+        if hint is float:
+            return lambda data: float(data) if isinstance(data, int) else data
+    return _keep
+
+
+def _keep(data: Any) -> Any:
     return data
+
+
+def _make_reader(cls: type) -> Decoder:
+    decoders: dict[str, Decoder] = {}
+
+    def read(data: Any) -> Any:
+        if not decoders:  # at the first use: a class may hold others of its own kind
+            hints = typing.get_type_hints(cls)
+            fields = dataclasses.fields(cls)
+            decoders.update({f.name: _find_decoder(hints[f.name]) for f in fields})
+        return cls(
+            **{name: decode(data[name]) for name, decode in decoders.items() if name in data}
+        )
+
+    return read
