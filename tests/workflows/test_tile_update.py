@@ -145,6 +145,7 @@ def test_what_judgement_keeps_is_counted_audited_and_bounded(
         assert stale[0, top:bottom, left:right].sum() == row["n_stale"]
 
 
+@pytest.mark.slow
 def test_a_bound_above_the_tolerance_tightens_and_computes_what_was_kept(
     own_world: World, open_arm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +240,7 @@ def test_a_cloudy_scene_is_a_missing_observation_and_moves_nothing(
     assert {row["test"] for row in ours.decisions(done)} == {"no valid pixel"}
 
 
+@pytest.mark.slow
 def test_a_lost_cube_is_read_again_and_gives_the_same_map(
     own_world: World, open_arm, eager: None
 ) -> None:
