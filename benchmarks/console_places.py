@@ -77,5 +77,5 @@ def add_many_regions(workspace: Workspace, n: int) -> None:
             legend_name="cropland",
         )
         workspace.ledger.append(RegionAdded(region_id=region_id, region=region), actor=ACTOR)
-        fact = evaluated[index % len(evaluated)]
+        fact = evaluated[index % len(evaluated)].fact
         workspace.ledger.append(replace(fact, region_id=region_id), actor=ACTOR)

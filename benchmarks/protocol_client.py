@@ -33,8 +33,9 @@ class ProtocolError(Exception):
 class ProtocolClient:
     """One session of the console."""
 
-    url: str
     connection: ClientConnection
+    http: httpx.Client
+    """Carries the session's cookies, as a browser's tab does."""
     timeout_s: float = 120.0
     session_id: str = ""
     page_hash: str = ""
@@ -78,8 +79,9 @@ class ProtocolClient:
             if message.HasField("file_urls_response"):
                 break
         urls = message.file_urls_response.file_urls[0]
-        answer = httpx.put(
-            f"{self.url}{urls.upload_url}", files={"file": (name, data)}, timeout=self.timeout_s
+        token = self.http.cookies["_streamlit_xsrf"]
+        answer = self.http.put(
+            urls.upload_url, files={"file": (name, data)}, headers={"X-Xsrftoken": token}
         )
         answer.raise_for_status()
         state = WidgetState(id=uploader.id)
@@ -123,7 +125,8 @@ class ProtocolClient:
     def _note(self, message: ForwardMsg) -> None:
         if message.HasField("new_session"):
             self.session_id = message.new_session.initialize.session_id
-            self.page_hash = message.new_session.page_script_hash
+        elif message.HasField("navigation"):
+            self.page_hash = message.navigation.page_script_hash
         elif message.HasField("page_not_found"):
             raise ProtocolError(f"{self.page_name}: no such page")
         elif message.HasField("delta"):
@@ -147,5 +150,9 @@ class ProtocolClient:
 def open_client(url: str) -> Iterator[ProtocolClient]:
     """Open a session; it is closed at the end, as a tab is."""
     address = url.replace("http://", "ws://") + "/_stcore/stream"
-    with connect(address, subprotocols=["streamlit"], max_size=MAX_MESSAGE_BYTES) as connection:
-        yield ProtocolClient(url=url, connection=connection)
+    with (
+        httpx.Client(base_url=url, timeout=120.0) as http,
+        connect(address, subprotocols=["streamlit"], max_size=MAX_MESSAGE_BYTES) as connection,
+    ):
+        http.get("/_stcore/health").raise_for_status()
+        yield ProtocolClient(connection=connection, http=http)

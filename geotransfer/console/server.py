@@ -56,7 +56,7 @@ def make_config(settings: Settings) -> dict[str, object]:
         # White on it, on a button, is legible too.
         "theme.dark.primaryColor": "#1f7f78",
         "theme.dark.codeTextColor": "#8fe3b0",
-        "theme.light.codeTextColor": "#0b6e3a",
+        "theme.light.codeTextColor": "#074d28",
         "theme.dark.linkColor": "#7fd3ca",
         "logger.level": "warning",
     }
