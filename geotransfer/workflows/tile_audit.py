@@ -71,7 +71,9 @@ def audit_tile(task: AuditTask) -> AuditedTile:
     scenes = tuple(scene for scene in tile.scenes if scene.scene_id in reader.known)
     n_measured, n_periods = len(tile.spec.measured), len(tile.spec.periods)
     values = read_tile(Path(tile.feature_path), range(n_measured)).reshape(n_measured, -1)
-    layers = read_tile(Path(tile.map_path)).reshape(-1, inside.size)
+    path = Path(tile.map_path)
+    stored = history.layers if history.map_name == path.name else read_tile(path)
+    layers = stored.reshape(-1, inside.size)
     state = TilePixels(
         values=values,
         counts=history.counts.reshape(n_periods, -1),
