@@ -21,7 +21,7 @@ from geotransfer.console.stages import (
 from geotransfer.core.cost import Rates, RunCost
 from geotransfer.workflows.cost_views import CostEntry, RegionCost
 
-CHART_FRAME_PX = 130
+CHART_FRAME_PX = 150
 """Axis, its title and the legend take this much of a chart's height."""
 EVERY_REGION = "(every region)"
 
@@ -95,7 +95,7 @@ def show_stages(frame: pd.DataFrame, *, by: str) -> None:
                 scale=alt.Scale(
                     domain=used, range=[colors.get(title, "#8c8c8c") for title in used]
                 ),
-                legend=alt.Legend(orient="bottom", title=None, columns=5, labelLimit=220),
+                legend=alt.Legend(orient="bottom", title=None, columns=7, labelLimit=220),
             ),
             order=alt.Order("order:Q"),
             tooltip=[by, "stage", alt.Tooltip("sum(cpu_s_per_km2):Q", format=".4f")],

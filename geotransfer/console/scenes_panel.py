@@ -23,7 +23,7 @@ TESTS = {
     DecidedBy.CONTENT: ("Skipped: same pixels", _SKY),
     DecidedBy.NO_VALID_PIXEL: ("Nothing to see", _GREY),
     DecidedBy.PROOF: ("Kept: proved", _BLUE),
-    DecidedBy.JUDGEMENT: ("Kept by judgement", _ORANGE),
+    DecidedBy.JUDGEMENT: ("Partly kept by judgement", _ORANGE),
     DecidedBy.COMPUTED: ("Computed", _GREEN),
     DecidedBy.FAILED: ("Failed", _RED),
 }

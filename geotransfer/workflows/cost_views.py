@@ -108,6 +108,9 @@ def list_region_costs(workspace: Workspace) -> list[RegionCost]:
     for recorded in workspace.ledger.read(RefreshDone):
         refreshes[recorded.fact.region_id].append(recorded.fact)
     beside: dict[str | None, list[RunCost]] = defaultdict(list)
+    audits: dict[str | None, list[RunCost]] = defaultdict(list)
+    for audit in workspace.ledger.read(AuditDone):
+        audits[audit.fact.region_id].append(audit.fact.cost)
     for kind in (AuditDone, FineTuneDone, BudgetMeasured, ApplicabilityMapped):
         for told in workspace.ledger.read(kind):
             beside[told.fact.region_id].append(told.fact.cost)  # type: ignore[attr-defined]  # each has one
@@ -127,7 +130,7 @@ def list_region_costs(workspace: Workspace) -> list[RegionCost]:
                 cost=total,
                 avoided=sum_costs([fact.avoided for fact in facts]),
                 computed_cpu_s_per_km2=find_unit_cost([fact.cost for fact in facts]),
-                unit=find_unit_costs(facts, region.area_km2),
+                unit=find_unit_costs(facts, audits[region.region_id], region.area_km2),
                 cost_usd=rates.cost_usd(total),
                 energy_wh=rates.energy_wh(total),
             )
@@ -135,15 +138,20 @@ def list_region_costs(workspace: Workspace) -> list[RegionCost]:
     return found
 
 
-def find_unit_costs(facts: Sequence[RefreshDone], area_km2: float) -> UnitCosts | None:
+def find_unit_costs(
+    facts: Sequence[RefreshDone], audits: Sequence[RunCost], area_km2: float
+) -> UnitCosts | None:
     """Return what a map costs at first and what a refresh costs after it, per km² of the region.
 
-    The first is the newest refresh that computed every tile; where none has come after it, a
-    refresh is taken to cost as much, which is what it costs at most.
+    Making the whole map costs what the newest refresh that worked used and avoided together. A
+    refresh costs the mean of those after the first, audits included; before there is one it is
+    taken to cost a map, which is what it costs at most.
     """
-    full = [i for i, fact in enumerate(facts) if fact.n_computed and not fact.n_kept]
-    if not full or not area_km2:
+    worked = [fact for fact in facts if fact.n_computed]
+    if not worked or not area_km2:
         return None
-    first = facts[full[-1]].cost.cpu_s / area_km2
-    later = [f.cost.cpu_s for i, f in enumerate(facts) if i > full[0] and i not in full]
-    return UnitCosts(first=first, again=sum(later) / len(later) / area_km2 if later else first)
+    newest = worked[-1]
+    first = (newest.cost.cpu_s + newest.avoided.cpu_s) / area_km2
+    later = facts[facts.index(worked[0]) + 1 :]
+    spent = sum_costs([*(fact.cost for fact in later), *audits]).cpu_s
+    return UnitCosts(first=first, again=spent / len(later) / area_km2 if later else first)

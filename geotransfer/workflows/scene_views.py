@@ -118,6 +118,12 @@ class AuditView:
         return self.audits[-1].fact if self.audits else None
 
     @property
+    def n_alike(self) -> int:
+        """Audits the bound accumulates: those of the detector that judges now."""
+        last = self.last
+        return sum(r.fact.detector_id == last.detector_id for r in self.audits) if last else 0
+
+    @property
     def headline(self) -> str:
         """The bound in one sentence, or that there is none yet."""
         last = self.last
@@ -131,8 +137,8 @@ class AuditView:
                 " seen."
             )
         return (
-            f"At most {last.bound:.2%} of the pixels are stale (one-sided 95 % bound, valid at"
-            f" every look; estimate {last.share:.2%})."
+            f"At most {last.bound:.2%} of the pixels are stale, mean over {self.n_alike} audits"
+            f" (one-sided 95 % bound, valid at every look; estimate {last.share:.2%})."
         )
 
     @property

@@ -56,7 +56,7 @@ def test_seconds_are_told_once_by_region_month_and_stage(priced: Workspace, cloc
     assert cost.cost_usd == pytest.approx(113 / 3600 * 0.5)
     assert cost.energy_wh == pytest.approx(113 / 3600 * 10)
     assert cost.unit is not None
-    assert (cost.unit.first, cost.unit.again) == (25, 2.5)
+    assert (cost.unit.first, cost.unit.again) == ((10 + 90) / 4, (10 + 3) / 4)
 
 
 def test_without_a_later_refresh_a_refresh_costs_at_most_a_map(priced: Workspace) -> None:

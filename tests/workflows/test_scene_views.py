@@ -59,7 +59,7 @@ def test_a_bound_is_told_only_where_it_is_certified(workspace: Workspace) -> Non
     assert not any("at most" in sentence for sentence in view.evidence)
     workspace.ledger.append(make_audit("a"), actor="test")
     view = find_audit_view(workspace, "a")
-    assert view.headline.startswith("At most 0.80% of the pixels are stale")
+    assert view.headline.startswith("At most 0.80% of the pixels are stale, mean over 2")
     assert "60 random blocks" in view.evidence[0]
     assert "none differs" in view.evidence[-1]
 
