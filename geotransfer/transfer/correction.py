@@ -135,7 +135,7 @@ def predict_correction(
     features
         Shape (n_features, n), finite where an answer is wanted.
     xy_km
-        Shape (2, n), positions in EPSG:6933; None: everything counts as one place.
+        Shape (2, n), positions in EPSG:6933; None: everything counts as one place and nothing as near.
     points, labels_xy_km, alpha
         The labels' components (n_labels, n_components), positions (n_labels, 2) or None, and
         weights (n_labels, n_latent).
@@ -146,7 +146,9 @@ def predict_correction(
     """
     n = features.shape[1]
     out = np.zeros((alpha.shape[1], n), np.float32)
+    near = kernel.near
     if xy_km is None or labels_xy_km is None:
+        near = 0.0
         places, labels = np.zeros((2, 0), np.float32), np.zeros((0, 2), np.float32)
     else:
         # Centred in double precision: single precision resolves 0.5 m only near the origin.
@@ -162,7 +164,7 @@ def predict_correction(
         np.ascontiguousarray(alpha, dtype=np.float32),
         places,
         labels,
-        np.array([kernel.features, kernel.position, kernel.product, kernel.near], np.float32),
+        np.array([kernel.features, kernel.position, kernel.product, near], np.float32),
         np.array(
             [-0.5 / kernel.feature_length**2, -0.5 / kernel.position_km**2],
             np.float32,

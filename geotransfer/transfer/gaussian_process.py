@@ -94,12 +94,11 @@ def evaluate_kernel(
 ) -> Float64:
     """Covariance between two sets of (components, positions in km); shape (n, m).
 
-    Where positions are not known, everything counts as one place.
+    Where positions are not known, everything counts as one place and nothing as near.
     """
     by_features = np.exp(-square_distances(points[0], others[0]) / (2 * kernel.feature_length**2))
     if points[1] is None or others[1] is None:
-        by_place = kernel.features + kernel.product + kernel.near
-        return np.asarray(by_place * by_features + kernel.position)
+        return np.asarray((kernel.features + kernel.product) * by_features + kernel.position)
     # Centred first: EPSG:6933 coordinates are thousands of kilometres from their origin.
     origin = others[1].mean(axis=0)
     by_position = np.exp(
@@ -193,4 +192,6 @@ def measure_variance(
     lower = np.linalg.cholesky(np.eye(len(root)) + root[:, None] * covariance * root[None])
     cross = evaluate_kernel(kernel, labelled, places)
     solved = solve_triangular(lower, root[:, None] * cross, lower=True)
-    return np.asarray(kernel.variance - (solved**2).sum(axis=0))
+    has_places = labelled[1] is not None and places[1] is not None
+    prior = kernel.variance if has_places else kernel.variance - kernel.near
+    return np.asarray(prior - (solved**2).sum(axis=0))

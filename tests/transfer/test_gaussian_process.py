@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,12 +80,12 @@ def test_far_from_every_label_nothing_is_added():
     assert np.abs(evaluate_kernel(KERNEL, far, points) @ alpha).max() < 1e-9
 
 
-def test_without_positions_everything_is_one_place():
+def test_without_positions_everything_is_one_place_and_nothing_is_near():
     z = np.random.default_rng(0).normal(size=(6, 3))
     here = np.zeros((6, 2))
     np.testing.assert_allclose(
         evaluate_kernel(KERNEL, (z, None), (z, None)),
-        evaluate_kernel(KERNEL, (z, here), (z, here)),
+        evaluate_kernel(replace(KERNEL, near=0.0), (z, here), (z, here)),
     )
 
 
