@@ -135,7 +135,7 @@ def predict_correction(
     features
         Shape (n_features, n), finite where an answer is wanted.
     xy_km
-        Shape (2, n), positions in EPSG:6933; None: everything counts as one place and nothing as near.
+        Shape (2, n), positions in EPSG:6933; None: everything counts as one place, nothing as near.
     points, labels_xy_km, alpha
         The labels' components (n_labels, n_components), positions (n_labels, 2) or None, and
         weights (n_labels, n_latent).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import RegionKind
 from geotransfer.errors import GeoTransferError
 from geotransfer.registry.versions import list_versions
-from geotransfer.store.shipped import BASELINE, BASELINE_CARD, REGIONS, locate_shipped
+from geotransfer.store.shipped import (
+    BASELINE,
+    BASELINE_CARD,
+    CLIMATE,
+    CLIMATE_CARD,
+    REGIONS,
+    locate_shipped,
+)
 from geotransfer.store.workspace import Workspace
 from geotransfer.testing.points import sample_points
 from geotransfer.testing.world import SimulatedRegion, make_world
@@ -43,13 +51,24 @@ STEPS = 7
 
 
 def register_shipped_models(workspace: Workspace, *, actor: str) -> ModelVersion:
-    """Register the shipped global model; once is enough, twice is harmless."""
-    card = json.loads(locate_shipped(BASELINE_CARD).read_text(encoding="utf-8"))
-    version = from_plain(ModelVersion, card["version"])
+    """Register the shipped global models; once is enough, twice is harmless.
+
+    Returns
+    -------
+    The one that reads Sentinel-2 alone.
+    """
+    _register_shipped(workspace, CLIMATE_CARD, CLIMATE, actor=actor)
+    return _register_shipped(workspace, BASELINE_CARD, BASELINE, actor=actor)
+
+
+def _register_shipped(workspace: Workspace, card: str, file: str, *, actor: str) -> ModelVersion:
+    document = json.loads(locate_shipped(card).read_text(encoding="utf-8"))
+    version = from_plain(ModelVersion, document["version"])
     known = [v for v in list_versions(workspace) if v.model_id == version.model_id]
     if known:
         return known[0]
-    workspace.blobs.put(locate_shipped(BASELINE).read_bytes())
+    data = locate_shipped(file).read_bytes()
+    workspace.blobs.put(lzma.decompress(data) if file.endswith(".xz") else data)
     workspace.ledger.append(ModelRegistered(region_id=None, version=version), actor=actor)
     return version
 
