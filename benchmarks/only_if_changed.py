@@ -162,7 +162,7 @@ def measure_staleness(*, quick: bool, n_processes: int) -> tuple[list[dict[str, 
         make_figure(
             "delay_days", np.median(delays) if len(delays) else None, n=len(delays),
             seed=year_seeds[0],
-            note=f"pixels whose change full recomputation shows by the end; mean {np.mean(delays):.1f}"
+            note=f"pixels whose change both maps show by the end; mean {np.mean(delays):.1f}"
             if len(delays)
             else "no land changes in so few weeks",
         ),
