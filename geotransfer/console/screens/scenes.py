@@ -23,10 +23,11 @@ from geotransfer.console.state import (
     show_notice,
 )
 from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.core.cost import RunCost
 from geotransfer.core.region import RegionKind
 from geotransfer.settings import Settings
 from geotransfer.store.workspace import Workspace
-from geotransfer.workflows.cost_views import read_rates
+from geotransfer.workflows.cost_views import list_region_costs, read_rates
 from geotransfer.workflows.exclusions import list_exclusions
 from geotransfer.workflows.scene_views import (
     SceneSummary,
@@ -47,6 +48,11 @@ def _load(
     """Replay a region's decisions; made anew only when a fact was added."""
     decisions = list_decisions(_workspace, region_id)
     return decisions, summarize_scenes(decisions), list_tile_ages(_workspace, region_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _load_costs(settings: Settings, seq: int, _workspace: Workspace) -> dict[str, RunCost]:
+    return {cost.region_id: cost.cost for cost in list_region_costs(_workspace)}
 
 
 def show() -> None:
@@ -106,7 +112,10 @@ def _show_decided(workspace: Workspace, view: RegionView) -> None:
 
 def _show_saved(workspace: Workspace, view: RegionView) -> None:
     rates = read_rates(workspace)
-    spent, avoided = view.total, view.avoided
+    # With audits and training, as the Cost page tells it: checking is part of the price.
+    costs = _load_costs(workspace.settings, workspace.ledger.count(), workspace)
+    spent = costs.get(view.region.region_id, view.total)
+    avoided = view.avoided
     both = spent.cpu_s + avoided.cpu_s
     a, b, c = st.columns(3)
     a.metric("Spent on this map", format_cpu(spent.cpu_s))
