@@ -16,6 +16,8 @@ Float64 = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 N_RESAMPLES = 500
+CONFLICT_INFLATION = 1.4
+"""How much less certain than their bootstrap says held-out labels are when they contradict."""
 CONFLICT = 1.645
 """Standard deviations from the rehearsals at which labels are believed to tell of another case."""
 
@@ -118,10 +120,10 @@ class GainPrior:
 
 GP_PRIOR = GainPrior(
     n_labels=(10, 30, 50, 100, 200, 300, 1000),
-    means=(0.004, 0.012, 0.019, 0.033, 0.048, 0.057, 0.072),
+    means=(0.005, 0.014, 0.023, 0.034, 0.049, 0.058, 0.075),
     deviation=0.016,
-    holdout_error=0.022,
-    error_inflation=1.4,
+    holdout_error=0.024,
+    error_inflation=2.5,
 )
 """Rehearsed on three regions, 100 km blocks; how it was measured is in docs/decisions/0024."""
 
@@ -143,7 +145,8 @@ def predict_gain(
     """
     mean = prior.interpolate(n_labels)
     noise = max(prior.error_inflation * error, 1e-6)
-    surprise = abs(observed - mean) / float(np.hypot(prior.deviation, noise))
+    heard = max(CONFLICT_INFLATION * error, 1e-6)
+    surprise = abs(observed - mean) / float(np.hypot(prior.deviation, heard))
     deviation = prior.deviation * max(1.0, surprise / CONFLICT)
     precision = 1 / deviation**2 + 1 / noise**2
     value = (mean / deviation**2 + observed / noise**2) / precision
