@@ -40,7 +40,7 @@ format: $(VENV)/.installed-test ## Format and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: $(VENV)/.installed-test ## Run every benchmark, quickly
-	@for name in first_light calibrate transfer applicability imagery tile_arms upload_arms; do \
+	@for name in first_light calibrate transfer applicability imagery only_if_changed console; do \
 	  $(BIN)/python -m benchmarks.$$name --quick --json || exit 1; done
 
 clean: ## Remove the virtual environment and caches
