@@ -71,6 +71,9 @@ def measure_switches(browser: Browser, console: Console, *, repeats: int) -> lis
 
 def find_barriers(page: Page, where: str) -> list[dict[str, Any]]:
     """Return axe-core's serious and critical findings on a page, with the elements concerned."""
+    # What waits for its next run is paled, and comes back slowly.
+    page.wait_for_function("() => !document.querySelector('[data-stale=\"true\"]')")
+    page.wait_for_timeout(1200)
     found = Axe().run(page).response["violations"]
     return [
         {
@@ -92,7 +95,6 @@ def audit_pages(browser: Browser, console: Console, region_id: str) -> list[dict
         browser.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         for path in PAGES:
             open_page(browser, console, path, region=region_id)
-            browser.page.wait_for_timeout(500)
             barriers += find_barriers(browser.page, f"{path or 'regions'}, {scheme}")
     browser.page.emulate_media(color_scheme="light")
     return barriers
