@@ -100,7 +100,7 @@ def test_the_calibration_tour(
     wait_for_text(page, "Added Tour region")
     page.get_by_role("textbox", name="Catalog").fill(str(items))
     page.get_by_role("textbox", name="Catalog").press("Enter")
-    press(page, "Add scenes and make the first map")
+    press(page, "Add all without looking")
     open_page(browser, console, "region", region="tour-region")
     wait_for_text(page, "1 computed", timeout_s=180)
     page.get_by_role("tab", name="Scenes").click()

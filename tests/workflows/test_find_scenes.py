@@ -132,7 +132,7 @@ def test_sizes_are_asked_of_the_server_and_else_estimated_and_it_is_said(
         json.dumps({"type": "FeatureCollection", "features": items})
     )
     scenes = survey_catalog(str(tmp_path / "items.json")).scenes
-    quick = Access(n_retries=0, timeout_s=1.0)
+    quick = Access(n_retries=0, timeout_s=20.0)
     sizes, by_scene = measure_sizes(scenes, BANDS, quick)
     assert (sizes.n_stated, sizes.n_asked, sizes.n_estimated) == (0, 14, 7)
     sent = [(how, path) for how, path in server.requests if path.endswith(".tif")]
