@@ -10,8 +10,8 @@ between them, 1 % noise on every measured value of every pixel, predictors deriv
 
 from __future__ import annotations
 
-import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from benchmarks.report import make_figure, make_parser, print_report
 from geotransfer.accuracy.auc import measure_auc
 from geotransfer.accuracy.folds import assign_blocks
 from geotransfer.applicability.area import (
@@ -309,20 +310,19 @@ def list_figures(
     }
     figures = []
     for name, value in values.items():
-        holds = value >= REACH[name] if name == "aoa_agreement" else value <= REACH[name]
+        mark = REACH[name]
+        low, high = (mark, math.inf) if name == "aoa_agreement" else (-math.inf, mark)
         figures.append(
-            {
-                "id": name, "value": value, "holds": bool(holds), "n": region["pixels"],
-                "seed": SEED, "note": notes[name],
-            }
-        )  # fmt: skip
+            make_figure(
+                name, value, low=low, high=high, n=region["pixels"], seed=SEED, note=notes[name]
+            )
+        )
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer pixels, within a minute")
+    """Print the report."""
+    parser = make_parser(__doc__)
     parser.add_argument("--source", type=Path, default=find_reference(), help="tables to train on")
     parser.add_argument("--tables", type=Path, help="tables of the regions to map")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -332,12 +332,9 @@ def main() -> None:
     result = run(
         given.source, given.tables or given.source, is_quick=given.quick, n_threads=given.threads
     )
-    if given.json:
-        print(json.dumps(result))
-        return
-    for figure in result["figures"]:
-        print(f"{figure['id']:14} {figure['value']:.6f} {figure['holds']}  {figure['note']}")
-    print(json.dumps(result["arms"], indent=1))
+    print_report(result, is_json=given.json)
+    if not given.json:
+        print(json.dumps(result["arms"], indent=1))
 
 
 if __name__ == "__main__":

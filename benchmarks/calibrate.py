@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +25,11 @@ from benchmarks.rehearsal_arms import (
     hash_product,
     keep_fine_tune,
     load_targets,
-    make_figure,
     parse_arguments,
-    print_report,
     say,
     summarize_arms,
 )
+from benchmarks.report import make_figure, print_report
 from geotransfer.core.identity import hash_bytes
 from geotransfer.transfer.choice import GLOBAL
 from geotransfer.transfer.fine_tune import fine_tune
@@ -135,8 +135,11 @@ def main() -> None:
     for figure_id, (value, n, note) in values.items():
         reach = REACH[figure_id]
         is_upper = figure_id in ("tour_s", "harmful")
-        holds = None if value is None else (value <= reach if is_upper else value >= reach)
-        figures.append(make_figure(figure_id, value, holds, n=n, seed=seeds, note=note))
+        low, high = (-math.inf, reach) if is_upper else (reach, math.inf)
+        row = make_figure(
+            figure_id, value, low=low, high=high, n=n, seed=seeds, note=note, decimals=5
+        )
+        figures.append(row)
     arms = dict(summarize_arms(runs))
     for mode in (CELLS, BLOCKS):
         rows = [r for r in runs if r["mode"] == mode]
@@ -147,7 +150,7 @@ def main() -> None:
             ]
         )
         arms[f"{mode}: offered"] = average([float(r["is_offered"]) for r in rows])
-    print_report(figures, arms, is_json=arguments.json)
+    print_report({"figures": figures, "arms": arms}, is_json=arguments.json)
 
 
 if __name__ == "__main__":

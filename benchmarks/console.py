@@ -7,10 +7,7 @@ timed on. Times are a person's: from the click until the page shows the answer a
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from benchmarks.page_arms import (
     measure_switches,
     summarize_seconds,
 )
+from benchmarks.report import make_figure, make_parser, print_report
 from benchmarks.session_arms import N_BROWSERS, N_CLIENTS, Sessions, measure_sessions
 from benchmarks.tile_arms import tile_p95_ms, tiles_20_p95_ms
 from benchmarks.upload_arms import measure_upload
@@ -45,12 +43,9 @@ IDS = (
 FIRST_MINUTE_S = 60.0
 
 
-def make_figure(figure_id: str, value: float | None, *, n: int, note: str) -> dict[str, Any]:
+def judge(figure_id: str, value: float | None, *, n: int, note: str) -> dict[str, Any]:
     """Return one figure of this benchmark."""
-    holds = None if value is None else value <= LIMITS[figure_id]
-    return {
-        "id": figure_id, "value": value, "holds": holds, "n": n, "seed": SEED, "note": note,
-    }  # fmt: skip
+    return make_figure(figure_id, value, high=LIMITS[figure_id], n=n, seed=SEED, note=note)
 
 
 def measure_pages(*, quick: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -83,20 +78,20 @@ def measure_pages(*, quick: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]
             foreign += browser.foreign
     foreign += sessions.foreign
     figures += [
-        make_figure(
+        judge(
             "first_page_s", statistics.median(first), n=len(first),
             note="new tab, empty cache, warm server; until the map is there and the script rests",
         ),
-        make_figure(
+        judge(
             "switch_s", statistics.median(switches), n=len(switches),
             note=f"{N_REGIONS} regions more; half switches of metric, half of region",
         ),
         *_judge_sessions(sessions, duration_s=duration_s),
-        make_figure(
+        judge(
             "foreign_requests", len(foreign), n=1,
             note="all pages in both themes, the tour, the switches",
         ),
-        make_figure(
+        judge(
             "axe_serious", len(barriers), n=1, note="findings over all pages, light and dark theme"
         ),
     ]  # fmt: skip
@@ -124,11 +119,11 @@ def _judge_sessions(sessions: Sessions, *, duration_s: float) -> list[dict[str, 
     late = [mb for at_s, mb in sessions.memory_mb if at_s >= FIRST_MINUTE_S]
     growth = f"{late[-1] - late[0]:+.0f} MB after the first minute" if late else "under a minute"
     return [
-        make_figure(
+        judge(
             "sessions", len(sessions.errors), n=n,
             note=f"{sum(sessions.steps.values())} steps in {duration_s:.0f} s",
         ),
-        make_figure("session_mb", (peak_mb - before_mb) / max(n, 1), n=n, note=growth),
+        judge("session_mb", (peak_mb - before_mb) / max(n, 1), n=n, note=growth),
     ]  # fmt: skip
 
 
@@ -139,7 +134,7 @@ def measure_all(*, quick: bool) -> dict[str, Any]:
     figures = [*tiles, *upload["figures"]]
     arms: dict[str, Any] = {"upload": upload.get("arms")}
     if find_chromium() is None:
-        figures += [make_figure(i, None, n=0, note="needs Chromium on PATH") for i in LIMITS]
+        figures += [judge(i, None, n=0, note="needs Chromium on PATH") for i in LIMITS]
     else:
         pages, page_arms = measure_pages(quick=quick)
         figures += pages
@@ -150,16 +145,8 @@ def measure_all(*, quick: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
-    arguments = parser.parse_args()
-    report = measure_all(quick=arguments.quick)
-    if arguments.json:
-        sys.stdout.write(json.dumps(report, indent=1) + "\n")
-        return
-    for figure in report["figures"]:
-        sys.stdout.write(f"{figure['id']:18} {figure['value']}  holds: {figure['holds']}\n")
+    arguments = make_parser(__doc__).parse_args()
+    print_report(measure_all(quick=arguments.quick), is_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ arms that take turns. Thresholds, sizes and seeds are fixed here and there.
 
 from __future__ import annotations
 
-import argparse
-import json
+import math
 import os
 import tempfile
 import warnings
@@ -30,6 +29,7 @@ from benchmarks.imagery_processes import (
     wait_for_workers,
 )
 from benchmarks.predict_arms import measure_prediction
+from benchmarks.report import make_figure, make_parser, print_report
 
 REACH_PIPELINE_X = 8.0
 REACH_OVERHEAD = 0.15
@@ -90,34 +90,38 @@ def measure_all(quick: bool, folder: Path) -> dict[str, Any]:
     figures = [
         *composite["figures"],
         *prediction["figures"],
-        _make_figure(
-            "pipeline_x", pipeline["wall_x"], pipeline["wall_x"] >= REACH_PIPELINE_X, side**2,
+        judge(
+            "pipeline_x", pipeline["wall_x"], side**2,
             f"{side} × {side} pixels, {N_SCENES} dates × 9 bands, {pipeline['n_threads']} threads,"
             f" {pipeline['ours_mpix_s']:.2f} Mpixel/s; while keeping pixels for the next refresh"
             f" {pipeline['wall_with_cube_x']:.1f}; by CPU {pipeline['cpu_x']:.1f}; same class in"
             f" {pipeline['same_class_share']:.1%} of pixels",
+            low=REACH_PIPELINE_X,
         ),
-        _make_figure(
-            "overhead_share", pipeline["overhead_share"],
-            pipeline["overhead_share"] <= REACH_OVERHEAD, side**2,
+        judge(
+            "overhead_share", pipeline["overhead_share"], side**2,
             "wall time of the same runs outside reading, composite, prediction, writing; waiting"
             " threads count",
+            high=REACH_OVERHEAD,
         ),
-        _make_figure(
-            "memory_x", memory["ratio"], memory["ratio"] <= REACH_MEMORY_X, high**2,
+        judge(
+            "memory_x", memory["ratio"], high**2,
             f"{memory[f'peak_mb_{high}']:.0f} MB at {high} px a side over"
             f" {memory[f'peak_mb_{low}']:.0f} MB at {low}, limit {memory['memory_gb']:g} GB,"
             f" {memory[f'read_gb_{high}']:.1f} GB decoded",
+            high=REACH_MEMORY_X,
         ),
-        _make_figure(
-            "two_workers_x", workers["ratio"], workers["ratio"] >= REACH_TWO_WORKERS_X, side**2,
+        judge(
+            "two_workers_x", workers["ratio"], side**2,
             f"Dask workers of one thread, tiles of {workers['tile_px']} pixels"
             f" {workers['one_s']:.1f} s and {workers['two_s']:.1f} s",
+            low=REACH_TWO_WORKERS_X,
         ),
-        _make_figure(
-            "exact_blocks", exactness["share"], exactness["share"] == 1, exactness["n_blocks"],
+        judge(
+            "exact_blocks", exactness["share"], exactness["n_blocks"],
             "measured columns, class, probability, observations; threads, processes and a tcp"
             " cluster, four tile sizes, one and two threads",
+            low=1, high=1,
         ),
     ]  # fmt: skip
     arms = {
@@ -128,26 +132,21 @@ def measure_all(quick: bool, folder: Path) -> dict[str, Any]:
     return {"figures": figures, "arms": arms}
 
 
-def _make_figure(name: str, value: float, holds: bool, n: int, note: str) -> dict[str, Any]:
-    return {
-        "id": name, "value": round(value, 4), "holds": bool(holds), "n": n, "seed": SEED,
-        "note": note,
-    }  # fmt: skip
+def judge(
+    figure_id: str, value: float, n: int, note: str, *, low: float = -math.inf,
+    high: float = math.inf,
+) -> dict[str, Any]:  # fmt: skip
+    """Return one figure of this benchmark."""
+    return make_figure(figure_id, value, low=low, high=high, n=n, seed=SEED, note=note, decimals=4)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, within a minute")
-    options = parser.parse_args()
+    """Print the report."""
+    options = make_parser(__doc__).parse_args()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="geotransfer-imagery-") as folder:
-        result = measure_all(options.quick, Path(folder))
-    if options.json:
-        print(json.dumps(result, indent=1))
-        return
-    for figure in result["figures"]:
-        print(f"{figure['id']:>18} {figure['value']:>10} {figure['note']}")
+        report = measure_all(options.quick, Path(folder))
+    print_report(report, is_json=options.json)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ come from the same functions on arrays in memory. Thresholds and seeds are fixed
 
 from __future__ import annotations
 
-import argparse
 import json
+import math
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import change_arms, plan_arms, refresh_arms, slovenia_arms
+from benchmarks.report import make_figure, make_parser, print_report
 from geotransfer.testing import Republish
 
 SEED = 61
@@ -40,16 +40,13 @@ REACH = {
 AT_LEAST = ("bound_holds",)
 
 
-def make_figure(
+def judge(
     figure_id: str, value: float | None, *, n: int, seed: int | None, note: str
 ) -> dict[str, Any]:
-    """Return one figure, and whether it reaches what it must."""
-    limit = REACH[figure_id]
-    holds = None
-    if value is not None:
-        value = round(float(value), 5)
-        holds = value >= limit if figure_id in AT_LEAST else value <= limit
-    return {"id": figure_id, "value": value, "holds": holds, "n": n, "seed": seed, "note": note}
+    """Return one figure of this benchmark."""
+    mark = REACH[figure_id]
+    low, high = (mark, math.inf) if figure_id in AT_LEAST else (-math.inf, mark)
+    return make_figure(figure_id, value, low=low, high=high, n=n, seed=seed, note=note, decimals=5)
 
 
 def measure_costs(folder: Path, *, quick: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -81,20 +78,20 @@ def measure_costs(folder: Path, *, quick: bool) -> tuple[list[dict[str, Any]], d
     where = f"{size_px} × {size_px} pixels, {refresh_arms.N_BEFORE} scenes before, one thread"
     detector = cost.stages.get("detector", 0.0)
     figures = [
-        make_figure(
+        judge(
             "cpu_share_2", cost.share, n=n_steps, seed=SEED,
             note=f"{where}; {n_steps} refreshes, one a scene; full recomputation measured after"
             f" {len(cost.full_s)} of them, interpolated between; audit {cost.audit_s:.1f} s inside",
         ),
-        make_figure(
+        judge(
             "cpu_share_republished", metadata_s / full_s, n=1, seed=SEED,
             note=f"{where}; every item with new metadata, equal checksums",
         ),
-        make_figure(
+        judge(
             "cpu_share_nothing", nothing_s / full_s, n=3, seed=SEED,
             note=f"{where}; least of three",
         ),
-        make_figure(
+        judge(
             "detector_cost", (detector + cost.stages["read"]) / cost.stages["read"], n=n_steps,
             seed=SEED,
             note="CPU of reading the new scene once, hashing and deciding, over that of reading"
@@ -141,25 +138,25 @@ def measure_staleness(*, quick: bool, n_processes: int) -> tuple[list[dict[str, 
     certified = [run.bound for run in bounds if run.bound is not None]
     runs = f"{len(years)} years of {n_scenes} five-day refreshes, 256 × 256 pixels"
     figures = [
-        make_figure(
+        judge(
             "stale_share", np.mean([y.stale_share for y in years]), n=len(years),
             seed=year_seeds[0], note=f"{runs}; mean over all steps of the share of all pixels",
         ),
-        make_figure(
+        judge(
             "bound_holds", np.mean([run.holds for run in bounds]) if certified else None,
             n=len(bounds), seed=bound_seeds[0],
             note="a run holds if every certified bound, at every look, is at or above the mean"
             f" stale share up to then; {len(certified)} runs were certified",
         ),
-        make_figure(
+        judge(
             "bound_tight", np.median(certified) if certified else None, n=len(certified),
             seed=bound_seeds[0], note="share of all pixels; the last certified bound of each run",
         ),
-        make_figure(
+        judge(
             "year_diff", np.mean([y.year_diff for y in years]), n=len(years), seed=year_seeds[0],
             note=f"{runs}; after the last refresh",
         ),
-        make_figure(
+        judge(
             "delay_days", np.median(delays) if len(delays) else None, n=len(delays),
             seed=year_seeds[0],
             note=f"pixels whose change both maps show by the end; mean {np.mean(delays):.1f}"
@@ -184,7 +181,7 @@ def measure_plan(*, quick: bool) -> dict[str, Any]:
     """The planner's seconds, in a process of its own."""
     told = plan_arms.measure_plan(quick)
     note = f"{told['n_tiles']} tiles, peak memory {told['peak_rss_bytes'] / 2**30:.2f} GiB"
-    figure = make_figure("plan_s", told["plan_s"], n=1, seed=told["seed"], note=note)
+    figure = judge("plan_s", told["plan_s"], n=1, seed=told["seed"], note=note)
     return {**figure, "holds": told["holds"]}
 
 
@@ -209,18 +206,13 @@ def measure_all(*, quick: bool, n_processes: int) -> dict[str, Any]:
 
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="end within a minute")
+    parser = make_parser(__doc__)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     report = measure_all(quick=options.quick, n_processes=options.processes)
-    if options.json:
-        sys.stdout.write(json.dumps(report, indent=1) + "\n")
-        return
-    for figure in report["figures"]:
-        print(f"{figure['id']:22} {figure['value']}  holds: {figure['holds']}  ({figure['note']})")
-    print(json.dumps(report["arms"], indent=1))
+    print_report(report, is_json=options.json)
+    if not options.json:
+        print(json.dumps(report["arms"], indent=1))
 
 
 if __name__ == "__main__":

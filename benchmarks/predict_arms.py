@@ -29,6 +29,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from benchmarks.report import make_figure
 from geotransfer.core.spec import BANDS, S2_SEMIANNUAL
 from geotransfer.imagery.features import (
     derive_features,
@@ -273,18 +274,15 @@ def measure_exactness(
     return max(differences.values()), n_rows, differences
 
 
-def make_figure(
-    figure_id: str, value: float | None, holds: bool | None, n: int, note: str
-) -> dict[str, Any]:
-    return {"id": figure_id, "value": value, "holds": holds, "n": n, "seed": SEED, "note": note}
-
-
 def measure_prediction(quick: bool = False) -> dict[str, Any]:
     """Return ``figures`` (predict_x, predict_max_diff) and ``arms``."""
     folder = find_reference()
     if not (folder / "deafrica-cropland-2019").exists():
         note = f"needs the reference tables; none in {folder}"
-        figures = [make_figure(i, None, None, 0, note) for i in ("predict_x", "predict_max_diff")]
+        figures = [
+            make_figure(name, None, n=0, seed=SEED, note=note)
+            for name in ("predict_x", "predict_max_diff")
+        ]
         return {"figures": figures, "arms": {}}
     n_rows, n_turns = (N_ROWS_QUICK, N_TURNS_QUICK) if quick else (N_ROWS, N_TURNS)
     every = QUICK_EVERY if quick else 1
@@ -314,12 +312,12 @@ def measure_prediction(quick: bool = False) -> dict[str, Any]:
     others = "; ".join(f"{key} {arm['ratio']:.1f}" for key, arm in arms.items() if "ratio" in arm)
     figures = [
         make_figure(
-            "predict_x", x, x >= REACH_X, n_rows,
-            f"{name}, coherent rows, {N_THREADS} threads; all arms: {others}",
+            "predict_x", x, low=REACH_X, n=n_rows, seed=SEED,
+            note=f"{name}, coherent rows, {N_THREADS} threads; all arms: {others}",
         ),
         make_figure(
-            "predict_max_diff", worst, worst <= REACH_DIFF, n_compared,
-            "probability; NaN, infinities, zeros, thresholds and their neighbours included",
+            "predict_max_diff", worst, high=REACH_DIFF, n=n_compared, seed=SEED,
+            note="probability; NaN, infinities, zeros, thresholds and their neighbours included",
         ),
     ]  # fmt: skip
     return {"figures": figures, "arms": arms}

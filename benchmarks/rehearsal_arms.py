@@ -21,6 +21,7 @@ import numpy as np
 
 import geotransfer.accuracy.folds
 import geotransfer.transfer
+from benchmarks.report import make_parser
 from geotransfer.accuracy.folds import measure_separation
 from geotransfer.core.identity import content_id, hash_bytes
 from geotransfer.core.legend import CROPLAND
@@ -72,9 +73,7 @@ def find_reference_tables() -> Path:
 
 def parse_arguments(description: str) -> argparse.Namespace:
     """Parse the flags both benchmarks take."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="fewer draws, within a minute")
+    parser = make_parser(description)
     parser.add_argument("--source", type=Path, help="tables that train (default: reference)")
     parser.add_argument("--tables", type=Path, help="tables of the target regions")
     parser.add_argument("--state", type=Path, default=Path(".benchmarks"), help="kept results")
@@ -350,30 +349,6 @@ def keep_fine_tune(
 def average(values: list[float]) -> float | None:
     """Return the mean, or None of nothing."""
     return float(np.mean(values)) if values else None
-
-
-def make_figure(
-    figure_id: str, value: float | None, holds: bool | None, *, n: int, seed: str, note: str
-) -> dict[str, Any]:
-    """Return one row of the table; a figure that was not measured neither holds nor fails."""
-    return {
-        "id": figure_id,
-        "value": value if value is None else round(value, 5),
-        "holds": None if value is None else holds,
-        "n": n,
-        "seed": seed,
-        "note": note,
-    }
-
-
-def print_report(figures: list[dict[str, Any]], arms: dict[str, Any], *, is_json: bool) -> None:
-    """Print the figures, as JSON or as lines."""
-    if is_json:
-        print(json.dumps({"figures": figures, "arms": arms}))
-        return
-    for row in figures:
-        value = "not measured" if row["value"] is None else f"{row['value']:.4f}"
-        print(f"{row['id']:24} {value:>14}  holds {row['holds']}  n {row['n']}  {row['note']}")
 
 
 def summarize_arms(runs: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -28,13 +28,12 @@ from benchmarks.rehearsal_arms import (
     hash_product,
     keep_fine_tune,
     load_targets,
-    make_figure,
     parse_arguments,
-    print_report,
     read_tables,
     say,
     summarize_arms,
 )
+from benchmarks.report import make_figure, print_report
 from benchmarks.transfer_rivals import (
     BEST_SIZES,
     RAW_SIZES,
@@ -326,9 +325,11 @@ def main() -> None:
     rows = []
     for figure_id, (low, high) in REACH.items():
         value, n, note = figures[figure_id]
-        holds = None if value is None else bool(low <= value <= high)
-        rows.append(make_figure(figure_id, value, holds, n=n, seed="0…", note=note))
-    print_report(rows, arms, is_json=arguments.json)
+        row = make_figure(
+            figure_id, value, low=low, high=high, n=n, seed="0…", note=note, decimals=5
+        )
+        rows.append(row)
+    print_report({"figures": rows, "arms": arms}, is_json=arguments.json)
 
 
 if __name__ == "__main__":
