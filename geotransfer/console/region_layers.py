@@ -10,7 +10,7 @@ from typing import Any
 import pydeck as pdk
 
 from geotransfer.console.metrics import METRICS, Metric, parse_color
-from geotransfer.console.palettes import DARK, LIGHT, MapTheme
+from geotransfer.console.palettes import DARK, LIGHT, MapTheme, Scale
 from geotransfer.console.state import PREFIX
 from geotransfer.core.region import RegionKind
 from geotransfer.workflows.views import RegionView, read_bounds
@@ -28,28 +28,29 @@ LAYER_IDS = ("regions", "markers")
 
 def make_region_features(views: Sequence[RegionView]) -> dict[str, Any]:
     """Return the regions as GeoJSON with one colour a figure; geometry is simplified already."""
+    scales = [(metric, metric.fit(views)) for metric in METRICS]
     return {
         "type": "FeatureCollection",
         "features": [
             {
                 "type": "Feature",
                 "geometry": json.loads(view.region.outline),
-                "properties": make_properties(view, views),
+                "properties": make_properties(view, scales),
             }
             for view in views
         ],
     }
 
 
-def make_properties(view: RegionView, views: Sequence[RegionView]) -> dict[str, Any]:
-    """Return what the map needs to know of a region."""
+def make_properties(view: RegionView, scales: Sequence[tuple[Metric, Scale]]) -> dict[str, Any]:
+    """Return what the map needs to know of a region: its names, each figure with its colour."""
     properties: dict[str, Any] = {
         "region_id": view.region.region_id,
         "name": view.region.name,
         "kind": KIND_LABELS[view.region.kind],
     }
-    for metric in METRICS:
-        color = metric.fit(views).color(metric.read(view))
+    for metric, scale in scales:
+        color = scale.color(metric.read(view))
         properties[f"{metric.key}_color"] = [*parse_color(color), 215]
         properties[f"{metric.key}_text"] = metric.show(view)
     return properties
@@ -57,11 +58,12 @@ def make_properties(view: RegionView, views: Sequence[RegionView]) -> dict[str, 
 
 def make_markers(views: Sequence[RegionView], metric: Metric) -> list[dict[str, Any]]:
     """Return one marker for each region that is too small to see on the whole map."""
+    scales = [(metric, metric.fit(views))]
     markers = []
     for view in views:
         west, south, east, north = read_bounds(view.region)
         if max(east - west, north - south) < MARKER_BELOW_DEGREES:
-            properties = make_properties(view, views)
+            properties = make_properties(view, scales)
             markers.append(
                 {
                     **{k: properties[k] for k in ("region_id", "name", "kind")},
