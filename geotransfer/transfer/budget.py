@@ -16,6 +16,7 @@ from geotransfer.core.verdict import Verdict
 from geotransfer.errors import TableInvalid
 from geotransfer.transfer.baseline import index_classes
 from geotransfer.transfer.choice import GLOBAL
+from geotransfer.transfer.fine_tune import check_inputs
 from geotransfer.transfer.gain import GP_PRIOR, GainPrior, measure_macro_auc
 from geotransfer.transfer.model import Model, to_probability
 from geotransfer.transfer.samples import Samples
@@ -180,7 +181,10 @@ def measure_budget(
     ------
     TableInvalid
         The labels have no positions, or lie in one place.
+    LeakRefused
+        The labels' region trained the baseline, or is among the source samples.
     """
+    check_inputs(baseline, labels, source)
     if labels.xy_km is None:
         raise TableInvalid("a budget curve needs the labels' positions; bring coordinates.")
     side = block_km or choose_block_km(labels.xy_km, min_blocks=5, seed=seed)

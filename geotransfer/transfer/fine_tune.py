@@ -120,7 +120,7 @@ def fine_tune(
             " train, holdout rows judge."
         )
     labels = calibration.samples
-    _check_inputs(baseline, labels, source)
+    check_inputs(baseline, labels, source)
 
     def check() -> None:
         if should_stop is not None and should_stop():
@@ -155,7 +155,16 @@ def fine_tune(
         )
 
 
-def _check_inputs(baseline: Model, labels: Samples, source: Samples | None) -> None:
+def check_inputs(baseline: Model, labels: Samples, source: Samples | None) -> None:
+    """Refuse labels that a global model cannot be adapted to, or whose gain cannot be told.
+
+    Raises
+    ------
+    LeakRefused
+        The labels' region trained the baseline, or is among the source samples.
+    SpecMismatch
+        Labels, source and baseline are not of one spec.
+    """
     for part, name in ((labels, "labels"), (source, "source samples")):
         if part is not None and part.spec.spec_id != baseline.spec.spec_id:
             raise SpecMismatch(

@@ -50,6 +50,8 @@ def measure_region_budget(
         The region has no map or no calibration labels.
     LabelsInvalid
         The labels are too few, have no positions or lie in one place.
+    LeakRefused
+        The labels trained the global model.
     """
     meter = Meter.start()
     region = find_region(workspace, region_id)

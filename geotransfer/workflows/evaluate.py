@@ -22,7 +22,7 @@ from geotransfer.core.legend import Legend
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.errors import InputError, LabelsInvalid, LeakRefused, NotFound
-from geotransfer.registry.versions import find_baseline, list_versions
+from geotransfer.registry.versions import find_version
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.area_accuracy import estimate_areas
 from geotransfer.workflows.definitions import find_spec
@@ -177,7 +177,15 @@ def _judge_folds(
     workspace: Workspace, region: Region, done: RefreshDone, progress: Progress
 ) -> tuple[FoldAccuracy | None, str]:
     """Hold calibration labels out of the serving model's strategy; None, and why, without any."""
-    version = _find_version(workspace, done.model_id)
+    version = find_version(workspace, done.model_id)
+    # A newer global model is another one, and may have been trained on these very labels.
+    global_id = version.lineage.parent_id or version.model_id
+    baseline = load_cached_model(workspace.blobs_url, global_id)
+    if region.region_id in baseline.source_region_ids:
+        return None, (
+            f"Labels of region {region.region_id!r} trained the global model: it has seen them all,"
+            " so none can be held out of it."
+        )
     labels_id = version.lineage.labels_id
     if labels_id is None:
         fact = find_labels(workspace, region.region_id, "calibration")
@@ -189,11 +197,10 @@ def _judge_folds(
         samples = measure_samples(workspace, region, points)
     except LabelsInvalid as error:
         return None, str(error)
-    baseline = find_baseline(workspace, region.spec_name, legend_name=region.legend_name)
     spec = find_spec(workspace, region.spec_name)
-    source, _ = load_source(workspace, spec, legend_name=region.legend_name)
+    source, _ = load_source(workspace, spec, legend_name=region.legend_name, model_id=global_id)
     found = judge_by_folds(
-        load_cached_model(workspace.blobs_url, baseline.model_id),
+        baseline,
         samples,
         source,
         strategy_name=version.lineage.strategy,
@@ -204,10 +211,6 @@ def _judge_folds(
     return found, ""
 
 
-def _find_version(workspace: Workspace, model_id: str) -> ModelVersion:
-    return next(v for v in list_versions(workspace) if v.model_id == model_id)
-
-
 def _make_report(
     workspace: Workspace,
     done: RefreshDone,
@@ -215,7 +218,7 @@ def _make_report(
     folds: FoldAccuracy | None,
     note: str,
 ) -> AccuracyReport:
-    version = _find_version(workspace, done.model_id)
+    version = find_version(workspace, done.model_id)
     figures: tuple[NamedEvaluation, ...] = ()
     if judged is not None:
         figures += (
@@ -248,7 +251,8 @@ def _make_report(
 def _choose_distances(
     version: ModelVersion, judged: _Judged | None, folds: FoldAccuracy | None
 ) -> tuple[tuple[DistanceAccuracy, ...], str]:
-    if version.lineage.labels_id is None:
+    is_near_none = judged is None or judged.evaluation.separation_km is None
+    if version.lineage.labels_id is None and is_near_none:
         return (), (
             "The global model made this map; no label of the region trained it, so its accuracy"
             " cannot depend on the distance to one."

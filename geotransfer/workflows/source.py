@@ -13,7 +13,7 @@ from geotransfer.core.identity import hash_bytes
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.spec import S2_SEMIANNUAL, SPECS, FeatureSpec
 from geotransfer.errors import NotFound
-from geotransfer.registry.versions import find_baseline
+from geotransfer.registry.versions import find_baseline, find_version
 from geotransfer.store.shipped import PROTOTYPES, locate_shipped
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.samples import Samples, concatenate_samples
@@ -52,16 +52,21 @@ def read_samples(data: bytes, spec: FeatureSpec) -> Samples:
 
 
 def load_source(
-    workspace: Workspace, spec: FeatureSpec, *, legend_name: str = CROPLAND.name
+    workspace: Workspace,
+    spec: FeatureSpec,
+    *,
+    legend_name: str = CROPLAND.name,
+    model_id: str | None = None,
 ) -> tuple[Samples | None, str]:
     """Return the source samples for a spec and legend, and their name for lineage and page.
 
     The real tables are used where `fetch deafrica` or `import deafrica` put them; else the shipped
     prototypes, each the mean of at most four neighbouring samples. Of a spec or legend of the
-    workspace's own: what its newest global model was trained on; None where that is not kept.
+    workspace's own: what its newest global model, or the one given, was trained on; None where that
+    is not kept.
     """
     if spec.name not in SPECS or legend_name != CROPLAND.name:
-        return _load_own_source(workspace, spec, legend_name)
+        return _load_own_source(workspace, spec, legend_name, model_id)
     folder = workspace.folder / TABLES
     if any(folder.glob("*/training_data.txt")):
         parts = list(read_tables(folder, spec).values())
@@ -74,10 +79,12 @@ def load_source(
 
 
 def _load_own_source(
-    workspace: Workspace, spec: FeatureSpec, legend_name: str
+    workspace: Workspace, spec: FeatureSpec, legend_name: str, model_id: str | None
 ) -> tuple[Samples | None, str]:
     try:
-        lineage = find_baseline(workspace, spec.name, legend_name=legend_name).lineage
+        if model_id is None:
+            model_id = find_baseline(workspace, spec.name, legend_name=legend_name).model_id
+        lineage = find_version(workspace, model_id).lineage
     except NotFound:
         return None, "none"
     if lineage.samples_id is None or not workspace.blobs.exists(lineage.samples_id):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geotransfer.core.fact import LabelsAdded, RefreshDone
+from geotransfer.core.fact import LabelsAdded, ModelRegistered, RefreshDone
 from geotransfer.core.legend import Legend
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.errors import LeakRefused
-from geotransfer.registry.versions import list_versions
+from geotransfer.registry.versions import find_version
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.model import measure_distance
 from geotransfer.workflows.label_points import LabelPoints, find_labels, read_points
@@ -72,18 +72,26 @@ def find_unseen_labels(
     Raises
     ------
     LeakRefused
-        Holdout points lie within ``HOLDOUT_SEPARATION_KM`` of labels the model was made with.
+        Holdout points lie within ``HOLDOUT_SEPARATION_KM`` of labels the model was made with, or
+        there are none and the calibration labels are of a region the global model was trained in.
     """
-    fact = find_labels(workspace, region.region_id, "holdout")
-    if fact is None and _find_labels_xy(workspace, done.model_id) is None:
-        fact = find_labels(workspace, region.region_id, "calibration")
+    region_id = region.region_id
+    fact = find_labels(workspace, region_id, "holdout")
+    if fact is None and find_version(workspace, done.model_id).lineage.labels_id is None:
+        fact = find_labels(workspace, region_id, "calibration")
+        model = load_cached_model(workspace.blobs_url, done.model_id)
+        if fact is not None and region_id in model.source_region_ids:
+            raise LeakRefused(
+                f"labels of region {region_id!r} trained the global model, so they cannot judge it;"
+                f" upload others: `geotransfer labels add {region_id} FILE --holdout`."
+            )
     if fact is None:
         return None
     points = read_points(workspace.blobs.get(fact.labels_id))
     if not points.has_places:
         return None
-    distance_km = measure_label_distance(workspace, done.model_id, points)
-    codes, probability = sample_map(workspace, region.region_id, done.map_id, points, legend)
+    distance_km = _measure_label_distance(workspace, region_id, done.model_id, points)
+    codes, probability = sample_map(workspace, region_id, done.map_id, points, legend)
     is_truth = region.kind is RegionKind.SIMULATED and fact.file_name == KNOWN_TRUTH
     return UnseenLabels(
         fact=fact,
@@ -92,20 +100,37 @@ def find_unseen_labels(
         probability=probability,
         separation_km=None if distance_km is None else float(distance_km.min()),
         distance_km=distance_km,
-        sample=None if is_truth else recognise_sample(workspace, region.region_id, points.lonlat),
+        sample=None if is_truth else recognise_sample(workspace, region_id, points.lonlat),
         is_simple_random=is_truth,
     )
 
 
-def _find_labels_xy(workspace: Workspace, model_id: str) -> NDArray[np.float64] | None:
-    """Return where the labels lie that a model was made with; None for a global model."""
-    version = next(v for v in list_versions(workspace) if v.model_id == model_id)
+def _find_labels_xy(
+    workspace: Workspace, region_id: str, model_id: str
+) -> NDArray[np.float64] | None:
+    """Return where a region's labels lie that a model was made with; None where it has none."""
     model = load_cached_model(workspace.blobs_url, model_id)
-    return None if version.lineage.labels_id is None else model.labels_xy_km
+    if find_version(workspace, model_id).lineage.labels_id is not None:
+        return model.labels_xy_km
+    if region_id not in model.source_region_ids:
+        return None
+    # A global model trained on labels does not keep their places; the ledger knows which they were.
+    registered = next(
+        r.seq for r in workspace.ledger.read(ModelRegistered) if r.fact.version.model_id == model_id
+    )
+    uploads = [
+        r.fact.labels_id
+        for r in workspace.ledger.read(LabelsAdded, region_id=region_id)
+        if r.seq < registered
+        and r.fact.role == "calibration"
+        and workspace.blobs.exists(r.fact.labels_id)
+    ]
+    points = read_points(workspace.blobs.get(uploads[-1])) if uploads else None
+    return points.xy_km if points is not None and points.has_places else None
 
 
-def measure_label_distance(
-    workspace: Workspace, model_id: str, points: LabelPoints
+def _measure_label_distance(
+    workspace: Workspace, region_id: str, model_id: str, points: LabelPoints
 ) -> NDArray[np.float64] | None:
     """Return the distance of each point to the nearest label the model was made with, (n,).
 
@@ -116,13 +141,13 @@ def measure_label_distance(
     LeakRefused
         A distance is too small to judge anything but memory.
     """
-    labels_xy_km = _find_labels_xy(workspace, model_id)
+    labels_xy_km = _find_labels_xy(workspace, region_id, model_id)
     if labels_xy_km is None:
         return None
     distance_km = measure_distance(points.xy_km.T, labels_xy_km)
     near = int((distance_km < HOLDOUT_SEPARATION_KM).sum())
     if near:
-        name = next(v.name for v in list_versions(workspace) if v.model_id == model_id)
+        name = find_version(workspace, model_id).name
         raise LeakRefused(
             f"{near} of {len(distance_km)} holdout points lie within {HOLDOUT_SEPARATION_KM} km of"
             f" labels that {name} was made with; keep them out of the holdout set."

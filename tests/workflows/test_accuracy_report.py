@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ from geotransfer.core.fact import AccuracyReported, LabelsAdded, RegionEvaluated
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.suggestion import Suggestion
 from geotransfer.errors import LeakRefused, NotFound
+from geotransfer.registry.versions import find_baseline, register_model
 from geotransfer.testing.points import sample_points
+from geotransfer.transfer.model_file import dump_model
 from geotransfer.workflows import evaluate as evaluate_module
 from geotransfer.workflows import fine_tune as fine_tune_module
 from geotransfer.workflows import label_next as label_next_module
@@ -18,6 +22,7 @@ from geotransfer.workflows.evaluate import evaluate_region
 from geotransfer.workflows.fine_tune import fine_tune_region
 from geotransfer.workflows.label_next import suggest_places
 from geotransfer.workflows.label_points import add_points, make_points
+from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.prepare import add_known_truth
 from geotransfer.workflows.promote import promote
 from geotransfer.workflows.refresh import refresh
@@ -167,6 +172,25 @@ def test_a_fine_tuned_map_is_judged_by_folds_where_all_labels_trained_it(ready: 
     assert any("Every label has trained this map" in note for note in report.notes)
     assert report.by_distance
     assert sum(d.accuracy.n for d in report.by_distance) <= 3 * labels.n_rows
+
+
+def test_a_newer_global_model_does_not_stand_in_for_the_one_that_was_fine_tuned(
+    ready: Mapped,
+) -> None:
+    labels = add_random(ready, "calibration")
+    promote_own(ready, labels.labels_id)
+    _, before = evaluate(ready)
+    old = find_baseline(ready.workspace, ready.region.spec_name)
+    model = load_cached_model(ready.workspace.blobs_url, old.model_id)
+    turned = replace(model.scores, slopes=tuple(-slope for slope in model.scores.slopes))
+    blind = replace(model, scores=turned)
+    register_model(
+        ready.workspace, dump_model(blind), name="baseline", region_id=None, lineage=old.lineage,
+        actor="test",
+    )  # fmt: skip
+    assert find_baseline(ready.workspace, ready.region.spec_name).model_id != old.model_id
+    _, after = evaluate(ready)
+    assert after.figures == before.figures
 
 
 def test_strata_of_an_earlier_map_judge_a_later_one(

@@ -19,7 +19,13 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from geotransfer.console.raster_catalog import WorkspaceCatalog
-from geotransfer.core.fact import FineTuneDone, RefreshDone
+from geotransfer.core.fact import (
+    AccuracyReported,
+    BudgetMeasured,
+    FineTuneDone,
+    RefreshDone,
+    RegionEvaluated,
+)
 from geotransfer.errors import DefinitionInvalid, InputError, LeakRefused, NotFound, SceneInvalid
 from geotransfer.imagery.rasters import make_colormap
 from geotransfer.settings import read_settings
@@ -28,6 +34,7 @@ from geotransfer.transfer.model import explain_model
 from geotransfer.transfer.trees import Training
 from geotransfer.wiring import run_job
 from geotransfer.workflows import train_own as train_own_module
+from geotransfer.workflows.budget_curve import measure_region_budget
 from geotransfer.workflows.definitions import (
     add_legend,
     add_sensor,
@@ -298,6 +305,22 @@ def test_fine_tuning_where_the_model_was_trained_is_refused(mapped: Workspace) -
     refresh(mapped, "north", actor="test")
     with pytest.raises(LeakRefused, match="'north' trained the global model"):
         fine_tune_region(mapped, "north", labels_id=labels.labels_id, actor="test")
+
+
+def test_labels_that_trained_the_global_model_judge_nothing(
+    mapped: Workspace, place: Place
+) -> None:
+    refresh(mapped, "north", actor="test")
+    with pytest.raises(LeakRefused, match="'north' trained the global model"):
+        evaluate_region(mapped, "north", actor="test")
+    with pytest.raises(LeakRefused, match="'north' trained the global model"):
+        measure_region_budget(mapped, "north", actor="test")
+    _add(mapped, place, "north", range(HALF), 150, seed=4, role="holdout")
+    with pytest.raises(LeakRefused, match=r"lie within 0\.2 km of labels that"):
+        evaluate_region(mapped, "north", actor="test")
+    assert mapped.ledger.read(RegionEvaluated, region_id="north") == []
+    assert mapped.ledger.read(AccuracyReported, region_id="north") == []
+    assert mapped.ledger.read(BudgetMeasured, region_id="north") == []
 
 
 def test_a_region_without_a_model_for_its_legend_says_what_to_do(
