@@ -25,20 +25,27 @@ def _read_peak_bytes() -> int:
 
 
 class StageMeter:
-    """Measures the CPU seconds of one thread by stage: ``with meter.measure("read"): …``."""
+    """Measures the CPU seconds of one thread by stage: ``with meter.measure("read"): …``.
+
+    A stage inside another one takes its seconds from it, so that none is told twice.
+    """
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
+        self._inner_s = 0.0
+        """Seconds already told by stages inside the one that is being measured."""
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add this thread's CPU seconds inside the block to a stage of ``core.cost.STAGES``."""
+        """Add this thread's CPU seconds inside the block to a stage of ``RunCost.stages``."""
         started = time.thread_time()
+        beside_s, self._inner_s = self._inner_s, 0.0
         try:
             yield
         finally:
             spent = time.thread_time() - started
-            self.stages[stage] = self.stages.get(stage, 0.0) + spent
+            self.stages[stage] = self.stages.get(stage, 0.0) + spent - self._inner_s
+            self._inner_s = beside_s + spent
 
 
 @dataclass(frozen=True, slots=True)

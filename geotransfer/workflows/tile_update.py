@@ -291,9 +291,8 @@ class _TileUpdate:
             forced[find_block(number, self.inside.shape)] = True
         with self.meter.measure("detector"):
             kept = judge_state(state, rule=self.tracking.rule, forced=forced)
-        predicted = self.meter.stages.get("predict", 0.0)
         with self.meter.measure("composite"):
-            update = update_pixels(
+            return update_pixels(
                 state,
                 kept,
                 spec=self.task.spec,
@@ -303,8 +302,6 @@ class _TileUpdate:
                 ),
                 predict=self._predict,
             )
-        self.meter.stages["composite"] -= self.meter.stages.get("predict", 0.0) - predicted
-        return update
 
     def _write(self, update: Update, came: list[_Came]) -> TileResult:
         task, state = self.task, update.state
