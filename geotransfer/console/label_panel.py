@@ -75,6 +75,7 @@ def show_upload(workspace: Workspace, view: RegionView) -> None:
         st.error(str(error), icon=":material/error:")
         return
     show_checked(checked, view.legend, key=uploaded.file_id)
+    _show_recognised(workspace, view.region.region_id, checked)
     n_good = len(checked.good)
     st.button(
         f"Keep the {n_good} good labels",

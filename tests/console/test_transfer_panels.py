@@ -10,10 +10,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from geotransfer.console.clicking_panel import find_imagery_day
+from geotransfer.console.place_labelling import make_labels
 from geotransfer.console.strategy_panel import explain_strategy
 from geotransfer.core.estimate import Estimate
 from geotransfer.core.fact import LabelsAdded
 from geotransfer.core.legend import CROPLAND
+from geotransfer.core.suggestion import Design
 from geotransfer.core.verdict import StrategyResult, Verdict, VerdictKind
 from geotransfer.settings import read_settings
 from geotransfer.store.workspace import Workspace, open_workspace
@@ -26,6 +29,7 @@ from geotransfer.workflows.label_next import suggest_places
 from geotransfer.workflows.label_points import add_points, make_points
 from geotransfer.workflows.prepare import add_known_truth, register_shipped_models
 from geotransfer.workflows.refresh import refresh
+from geotransfer.workflows.transfer_views import find_suggestion
 from tests.console.test_screens import open_screen, press, read_text, run
 from tests.workflows.conftest import set_up_region, world
 
@@ -150,6 +154,21 @@ def test_drawn_places_are_labelled_one_at_a_time_and_kept_for_judging(
     assert (fact.role, fact.n_rows) == ("holdout", 5)
     done = evaluate_region(workspace, region_id, actor="test")
     assert done.evaluation.estimand == "design-based"
+
+
+def test_an_uploaded_probability_sample_is_recognised_before_it_is_kept(
+    charted: tuple[Workspace, str],
+) -> None:
+    workspace, region_id = charted
+    found = find_suggestion(workspace, region_id, Design.STRATIFIED)
+    assert found is not None
+    answers = {place.number: CROPLAND.names[0] for place in found[1].places}
+    document = make_labels(found[1], answers, find_imagery_day(workspace, region_id))
+    app = open_screen("calibrate", region=region_id)
+    assert "Recognised as a probability sample" not in read_text(app)
+    upload = app.get_by_key(f"upload-{region_id}")
+    upload.set_value(("sample.geojson", document, "application/geo+json"))
+    assert "Recognised as a probability sample: 6 of the 6 places" in read_text(run(app))
 
 
 def make_row(strategy: str, auc: float, *, is_chosen: bool = False) -> StrategyResult:
