@@ -18,11 +18,9 @@ from shapely.geometry import MultiPolygon, Polygon, mapping, shape
 from shapely.ops import unary_union
 
 from geotransfer.core.budget import RehearsedRegion
-from geotransfer.core.cost import RunCost
 from geotransfer.core.fact import RegionEvaluated
 from geotransfer.core.identity import canonical_json, hash_bytes, to_plain
 from geotransfer.core.legend import CROPLAND
-from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region, RegionKind
 from geotransfer.core.spec import S2_SEMIANNUAL, S2_SEMIANNUAL_CLIMATE
 from geotransfer.imagery.areas import EQUAL_AREA
@@ -50,10 +48,11 @@ from geotransfer.transfer.samples import (
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.reach import ConfidenceRows, find_cutoff_for, measure_table_reach
 from geotransfer.workflows.rehearsal_report import summarize_rehearsal
+from geotransfer.workflows.ship_card import write_card
 from geotransfer.workflows.ship_climate import make_climate_model
 from geotransfer.workflows.ship_profile import make_accuracy_curve, write_accuracy_curve
 from geotransfer.workflows.source import write_samples
-from geotransfer.workflows.train import make_baseline_lineage, read_rain, read_tables
+from geotransfer.workflows.train import read_rain, read_tables
 
 ATTRIBUTION = (
     "Derived from the Digital Earth Africa cropland reference data 2019, © Digital Earth Africa"
@@ -132,37 +131,23 @@ def ship_data(
 
 
 def make_card(model: Model, source: Samples, data: bytes) -> bytes:
-    """Return the model card: version, lineage, schema, use and limits."""
-    version = ModelVersion(
-        model_id=hash_bytes(data),
+    """Return the card of the model that reads Sentinel-2 alone."""
+    return write_card(
+        model,
+        source,
+        data,
         name=BASELINE_NAME,
-        region_id=None,
-        number=0,
-        lineage=make_baseline_lineage(source, seed=SEED, cost=RunCost()),
-    )
-    card = {
-        "version": to_plain(version),
-        "schema": {
-            "spec": to_plain(model.spec),
-            "spec_id": model.spec.spec_id,
-            "features": list(model.spec.names),
-            "legend": to_plain(model.legend),
-            "training_samples": {"content_id": source.content_id, "n": len(source)},
-        },
-        "card": {
+        seed=SEED,
+        attribution=ATTRIBUTION,
+        told={
             "what": "Probability of cropland from two half-year Sentinel-2 composites.",
-            "trained_on": sorted(model.source_region_ids),
-            "kernel": to_plain(model.kernel),
             "intended_use": "A starting point in regions nobody has labelled: look at its"
             " leave-one-region-out figures, bring labels, let the verdict decide.",
             "limits": "Trained in Africa, 2019, on homogeneous crop and non-crop samples only;"
             " field edges, other continents and other years are outside of it. Its accuracy on its"
             " own training regions says nothing and is shown nowhere.",
-            "attribution": ATTRIBUTION,
-            "command": "geotransfer train TABLES --ship data",
         },
-    }
-    return json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    )
 
 
 def make_regions_document(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import lzma
 from collections.abc import Mapping
 
 import numpy as np
 
-from geotransfer.core.cost import RunCost
-from geotransfer.core.identity import hash_bytes, to_plain
 from geotransfer.core.legend import CROPLAND
-from geotransfer.core.model import ModelVersion
 from geotransfer.registry.versions import CLIMATE_NAME
 from geotransfer.transfer.baseline import (
     CLIMATE_TRAINING,
@@ -27,7 +23,7 @@ from geotransfer.transfer.kernel_learning import learn_kernel, make_practices
 from geotransfer.transfer.model_file import dump_model
 from geotransfer.transfer.samples import Samples, concatenate_samples, gather_positions
 from geotransfer.transfer.threads import limit_blas
-from geotransfer.workflows.train import make_baseline_lineage
+from geotransfer.workflows.ship_card import write_card
 
 
 def make_climate_model(
@@ -70,38 +66,22 @@ def make_climate_model(
         for name in tables
         for rows in [np.flatnonzero(source.region_ids == name)]
     }
-    version = ModelVersion(
-        model_id=hash_bytes(data),
+    card = write_card(
+        model,
+        source,
+        data,
         name=CLIMATE_NAME,
-        region_id=None,
-        number=0,
-        lineage=make_baseline_lineage(source, seed=seed, cost=RunCost()),
-    )
-    card = {
-        "version": to_plain(version),
-        "schema": {
-            "spec": to_plain(model.spec),
-            "spec_id": model.spec.spec_id,
-            "features": list(model.spec.names),
-            "legend": to_plain(model.legend),
-            "training_samples": {"content_id": source.content_id, "n": len(source)},
-        },
-        "card": {
+        seed=seed,
+        attribution=attribution,
+        told={
             "what": "Probability of cropland from two half-year Sentinel-2 composites, the rain"
             " climatology of both half-years (mm) and slope (percent).",
-            "trained_on": sorted(model.source_region_ids),
             "leave_one_region_out_auc": aucs,
-            "kernel": to_plain(model.kernel),
             "intended_use": "Where rain climatology and slope are at hand as layers; elsewhere use"
             " the model that reads Sentinel-2 alone.",
             "limits": "As of the model that reads Sentinel-2 alone. One year's own rain is no"
             " climatology and must not stand in for it. Five times as many trees, so a pixel costs"
             " five times as much.",
-            "attribution": attribution,
-            "command": "geotransfer train TABLES --ship data",
         },
-    }
-    return (
-        lzma.compress(data, format=lzma.FORMAT_XZ, preset=9),
-        json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False).encode(),
     )
+    return lzma.compress(data, format=lzma.FORMAT_XZ, preset=9), card
