@@ -14,8 +14,9 @@ from pystac.errors import STACError
 from pystac.utils import make_absolute_href
 from pystac_client import Client
 from pystac_client.errors import ClientTypeError
-from pystac_client.exceptions import APIError, ParametersError
+from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry import mapping, shape
 
 from geotransfer.errors import InputError, NotFound, SceneInvalid, SceneUnreadable
@@ -36,6 +37,14 @@ MAX_OUTLINE_CHARS = 20_000
 """A longer outline is sent as its convex hull; what it brings too much is left out afterwards."""
 PAGE = 100
 N_READERS = 8
+
+FAULTS = (
+    DoesNotConformTo,  # a warning by its kind, and raised: no search is promised
+    ClientTypeError,  # the landing page is no catalog
+    STACError,  # its root leads nowhere
+    AttributeError, KeyError, TypeError, ValueError,  # a part is missing, or of another type
+)  # fmt: skip
+"""What the client raises where a server answers, but not as a STAC API does."""
 
 
 def is_api(document: Any) -> bool:
@@ -116,10 +125,7 @@ def search_items(
             yield from page["features"]
     except APIError as error:
         _raise_failure(error, told, access)
-    except (
-        ValueError, KeyError, TypeError, AttributeError, NotImplementedError, ParametersError,
-        ClientTypeError, STACError,
-    ) as error:  # fmt: skip
+    except FAULTS as error:
         raise SceneInvalid(
             f"{told}: not a STAC API that can be searched ({strip_secrets(str(error))[:200]});"
             " check the address."

@@ -215,6 +215,37 @@ def test_what_looks_like_an_api_and_is_none_is_said(server: Server) -> None:
         survey_catalog(f"{server.url}/page", query=YEAR, access=QUICK)
 
 
+NO_SEARCH: dict[str, Any] = {
+    "type": "Catalog", "id": "bare", "stac_version": "1.0.0", "description": "",
+    "links": [{"rel": "search", "href": "http://127.0.0.1:9/s", "type": "application/geo+json"}],
+}  # fmt: skip
+SEARCHED = {"conformsTo": ["https://api.stacspec.org/v1.0.0/item-search"]}
+
+
+@pytest.mark.parametrize(
+    "landing",
+    [
+        NO_SEARCH,
+        NO_SEARCH | {"conformsTo": ["https://api.stacspec.org/v1.0.0/core"]},
+        NO_SEARCH | SEARCHED | {"conformsTo": "item-search"},
+        NO_SEARCH | SEARCHED | {"type": "Collection"},
+        NO_SEARCH | SEARCHED | {"links": [{"rel": "search", "href": "http://["}]},
+        NO_SEARCH | SEARCHED | {"links": [{"rel": "search"}]},
+        NO_SEARCH
+        | SEARCHED
+        | {"links": [*NO_SEARCH["links"], {"rel": "root", "href": "http://127.0.0.1:9/x"}]},
+        NO_SEARCH | SEARCHED | {"stac_extensions": 3},
+    ],
+)
+def test_whatever_the_client_says_of_an_api_is_one_sentence(
+    server: Server, landing: dict[str, Any]
+) -> None:
+    """One case or more for each type of error that the search takes for a faulty API."""
+    server.answers["/api"] = lambda _: landing
+    with pytest.raises(SceneInvalid, match="not a STAC API that can be searched"):
+        survey_catalog(f"{server.url}/api", query=YEAR, access=QUICK)
+
+
 def test_of_two_descriptions_the_newest_is_used(tmp_path: Path) -> None:
     old = make_item("twice", "2022-03-03", updated="2022-04-01T00:00:00Z")
     new = make_item("twice", "2022-03-03", updated="2022-05-01T00:00:00Z")
