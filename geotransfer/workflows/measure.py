@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from geotransfer.core.grid import cut_tiles
 from geotransfer.core.region import Region
-from geotransfer.imagery.grids import find_footprints, touch_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.progress import Progress, ignore_progress
-from geotransfer.workflows.refresh_plan import make_tile_keys, select_scenes
+from geotransfer.workflows.refresh_plan import (
+    fingerprint_inputs,
+    make_tile_keys,
+    match_tiles,
+    select_scenes,
+)
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.tile import TileTask, measure_tile
 from geotransfer.workflows.tile_runs import run_tiles
@@ -32,10 +36,10 @@ def measure_tiles(
     """
     inputs = load_scenes(workspace, region.region_id)
     spec = find_spec(workspace, region.spec_name)
-    tiles = cut_tiles(inputs.grid, inputs.tile_px)
-    keys = make_tile_keys(region, inputs, spec, {tile.tile_id: "" for tile in tiles})
+    no_model = {tile.tile_id: "" for tile in cut_tiles(inputs.grid, inputs.tile_px)}
+    prints = fingerprint_inputs(region, inputs, spec)
+    keys = make_tile_keys(region, inputs, spec, no_model, prints)
     used = select_scenes(inputs.scenes, spec)
-    footprints = find_footprints(used, inputs.grid.crs)
     folder = workspace.locate_tiles(region.region_id)
     tasks = [
         TileTask(
@@ -43,11 +47,7 @@ def measure_tiles(
             spec=spec,
             grid=inputs.grid,
             tile=tile,
-            scenes=tuple(
-                scene
-                for scene, bounds in zip(used, footprints, strict=True)
-                if touch_tile(bounds, inputs.grid, tile)
-            ),
+            scenes=tuple(used[i] for i in touching),
             layers=inputs.layers,
             blobs_url=workspace.blobs_url,
             model_id="",
@@ -55,7 +55,7 @@ def measure_tiles(
             map_path="",
             min_valid=spec.min_valid or workspace.settings.min_valid,
         )
-        for tile in tiles
+        for tile, touching in match_tiles(used, inputs)
     ]
     results = run_tiles(measure_tile, tasks, workspace.settings)
     for done, _ in enumerate(results, start=1):

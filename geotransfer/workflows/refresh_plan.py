@@ -81,12 +81,9 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
     inputs = load_scenes(workspace, region_id)
     version = find_serving(workspace, region)
     spec = find_spec(workspace, region.spec_name)
-    fingerprints = {
-        scene.scene_id: fingerprint_scene(scene, spec.bands)
-        for scene in select_scenes(inputs.scenes, spec)
-    }
+    prints = fingerprint_inputs(region, inputs, spec)
     models = find_tile_models(workspace, inputs, version)
-    keys = make_tile_keys(region, inputs, spec, models, fingerprints=fingerprints)
+    keys = make_tile_keys(region, inputs, spec, models, prints)
     last = workspace.ledger.read_last(RefreshDone, region_id=region_id)
     rule = find_rule(workspace, region_id, last, version.model_id)
     rows = read_table(workspace.blobs.get(last.tiles_id)) if last else []
@@ -113,8 +110,8 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
         ),
         last=last,
         rule=rule,
-        fingerprints=fingerprints,
-        layer_prints=tuple(fingerprint_layers(inputs, spec, region)),
+        fingerprints=prints.scenes,
+        layer_prints=prints.layers,
         stale_blocks=find_stale_blocks(workspace, last),
         seq=seq,
         republished=_find_republished(workspace, region_id, last),
@@ -175,29 +172,46 @@ def find_tile_models(
     return models
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputPrints:
+    """What a region's files are, before it is known which tiles they lie on."""
+
+    scenes: Mapping[str, str]
+    """Of each scene that falls into a period of the spec, by id."""
+    layers: tuple[str, ...]
+
+
+def fingerprint_inputs(region: Region, inputs: RegionScenes, spec: FeatureSpec) -> InputPrints:
+    """Identify every file a spec reads; those without a checksum are hashed.
+
+    Raises
+    ------
+    LayerInvalid, SceneUnreadable
+        A file is missing, cannot be read, or is not what was added.
+    """
+    return InputPrints(
+        scenes={
+            scene.scene_id: fingerprint_scene(scene, spec.bands)
+            for scene in select_scenes(inputs.scenes, spec)
+        },
+        layers=tuple(fingerprint_layers(inputs, spec, region)),
+    )
+
+
 def make_tile_keys(
     region: Region,
     inputs: RegionScenes,
     spec: FeatureSpec,
     models: Mapping[str, str],
-    *,
-    fingerprints: Mapping[str, str] | None = None,
+    prints: InputPrints,
 ) -> dict[str, TileKeys]:
-    """Return the keys of every tile of a region; ``models`` names the model of each.
-
-    ``fingerprints`` are those of the scenes, by id, where they are known already.
-    """
+    """Return the keys of every tile of a region; ``models`` names the model of each."""
     used = select_scenes(inputs.scenes, spec)
-    prints = [
-        fingerprints[scene.scene_id] if fingerprints else fingerprint_scene(scene, spec.bands)
-        for scene in used
-    ]
-    layers = fingerprint_layers(inputs, spec, region)
     rules = list_mask_rules(used)
     libraries = list_library_versions()
     return {
         tile.tile_id: make_keys(
-            fingerprints=[*(prints[i] for i in touching), *layers],
+            fingerprints=[*(prints.scenes[used[i].scene_id] for i in touching), *prints.layers],
             mask_rules=rules,
             spec=spec,
             region=region,
