@@ -117,12 +117,15 @@ def search_items(
                 page = next(pages, None)
             if page is None:
                 return
-            n_items += len(page["features"])
+            features = page["features"]
+            if any(not isinstance(item, dict) for item in features):
+                raise TypeError("a page holds something else than items")
+            n_items += len(features)
             if n_items > MAX_ITEMS:
                 raise InputError(
                     f"{told}: more than {MAX_ITEMS:,} items; give a shorter period or a collection."
                 )
-            yield from page["features"]
+            yield from features
     except APIError as error:
         _raise_failure(error, told, access)
     except FAULTS as error:

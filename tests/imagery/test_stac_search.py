@@ -246,6 +246,14 @@ def test_whatever_the_client_says_of_an_api_is_one_sentence(
         survey_catalog(f"{server.url}/api", query=YEAR, access=QUICK)
 
 
+@pytest.mark.parametrize("features", [3, "abc", {"a": 1}, [3]])
+def test_a_page_of_something_else_than_items_is_said(server: Server, features: object) -> None:
+    api = publish_api(server, ITEMS)
+    server.answers["/api/search"] = lambda _: {"type": "FeatureCollection", "features": features}
+    with pytest.raises(SceneInvalid, match="not a STAC API that can be searched"):
+        survey_catalog(api, query=YEAR, access=QUICK)
+
+
 def test_of_two_descriptions_the_newest_is_used(tmp_path: Path) -> None:
     old = make_item("twice", "2022-03-03", updated="2022-04-01T00:00:00Z")
     new = make_item("twice", "2022-03-03", updated="2022-05-01T00:00:00Z")
