@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -79,6 +79,16 @@ ONE_CLASS = "probability-"
 map's probability raster."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mapped:
+    """A region with every map it has had, at one state of the ledger."""
+
+    region: Region
+    legend: Legend
+    maps: tuple[RefreshDone, ...]
+    """Oldest first; at least one."""
+
+
 class WorkspaceCatalog:
     """Looks up the rasters of each region's maps; safe on any thread."""
 
@@ -86,9 +96,14 @@ class WorkspaceCatalog:
         self._settings = settings
         self._workspace: Workspace | None = None
 
+        @lru_cache(maxsize=32)
+        def read(_seq: int, region_id: str) -> _Mapped | None:
+            return self._read_maps(region_id)
+
         @lru_cache(maxsize=512)
-        def find(_seq: int, region_id: str, layer: str, version: str | None) -> RasterEntry | None:
-            return self._look_up(region_id, layer, version)
+        def find(seq: int, region_id: str, layer: str, version: str | None) -> RasterEntry | None:
+            mapped = read(seq, region_id)
+            return None if mapped is None else self._look_up(mapped, layer, version)
 
         self._find = find
 
@@ -108,18 +123,27 @@ class WorkspaceCatalog:
         # A screen full of map tiles asks for the same layer dozens of times at one state.
         return self._find(workspace.ledger.count(), region_id, layer, version)
 
-    def _look_up(self, region_id: str, layer: str, version: str | None) -> RasterEntry | None:
+    def _read_maps(self, region_id: str) -> _Mapped | None:
         workspace = self._open()
         facts = workspace.ledger.read(RefreshDone, region_id=region_id)
-        maps = [r.fact for r in facts if version is None or r.fact.map_id.startswith(version)]
         added = workspace.ledger.read_last(RegionAdded, region_id=region_id)
-        if not maps or added is None:
+        if not facts or added is None:
             return None
-        folder = workspace.locate_maps(region_id) / maps[-1].map_id[:MAP_ID_LENGTH]
-        attribution = added.region.attribution
-        legend = find_legend(workspace, added.region.legend_name)
+        return _Mapped(
+            region=added.region,
+            legend=find_legend(workspace, added.region.legend_name),
+            maps=tuple(recorded.fact for recorded in facts),
+        )
+
+    def _look_up(self, mapped: _Mapped, layer: str, version: str | None) -> RasterEntry | None:
+        workspace, region, legend = self._open(), mapped.region, mapped.legend
+        maps = [done for done in mapped.maps if version is None or done.map_id.startswith(version)]
+        if not maps:
+            return None
+        folder = workspace.locate_maps(region.region_id) / maps[-1].map_id[:MAP_ID_LENGTH]
+        attribution = region.attribution
         if layer == FILLED:
-            return _style_filled(workspace, folder / "observations.tif", added.region)
+            return _style_filled(workspace, folder / "observations.tif", region)
         if layer.startswith(ONE_CLASS):
             return _style_probability(folder / "probability.tif", layer, attribution, legend)
         if layer.startswith(NEAR_CLASS):
@@ -152,15 +176,7 @@ class WorkspaceCatalog:
                 attribution=attribution,
             )
         kind, scale = self._find_scale(path, done, layer, classes)
-        return RasterEntry(
-            path=path,
-            name=scale.label,
-            kind=kind,
-            colors=scale.ramp.sample(64),
-            value_range=(scale.low, scale.high),
-            unit=scale.unit,
-            attribution=attribution,
-        )
+        return _style_scale(path, kind, scale, attribution=attribution)
 
     def _find_scale(
         self, path: Path, done: RefreshDone, layer: str, classes: Legend
@@ -247,13 +263,34 @@ class WorkspaceCatalog:
         return CROPLAND if added is None else find_legend(workspace, added.region.legend_name)
 
 
+def _style_scale(
+    path: Path, kind: RasterKind, scale: Scale, *, attribution: str, band: int = 1
+) -> RasterEntry:
+    """Return a raster of measured values with the colours of their scale."""
+    return RasterEntry(
+        path=path,
+        name=scale.label,
+        kind=kind,
+        bands=(band,),
+        colors=scale.ramp.sample(64),
+        value_range=(scale.low, scale.high),
+        unit=scale.unit,
+        attribution=attribution,
+    )
+
+
+def _find_place(layer: str, prefix: str, legend: Legend) -> int | None:
+    """Return the place in the legend of the class a layer is named by, from 0; None: no such."""
+    codes = [str(item.code) for item in legend.classes]
+    code = layer.removeprefix(prefix)
+    return codes.index(code) if code in codes else None
+
+
 def _style_near(path: Path, layer: str, attribution: str, legend: Legend) -> RasterEntry | None:
     """Return where training samples of one class are near enough."""
-    code = layer.removeprefix(NEAR_CLASS)
-    codes = [str(item.code) for item in legend.classes]
-    if code not in codes or not path.exists():
+    place = _find_place(layer, NEAR_CLASS, legend)
+    if place is None or not path.exists():
         return None
-    place = codes.index(code)
     return RasterEntry(
         path=path,
         name=f"Area of applicability: samples of {legend.names[place]}",
@@ -268,21 +305,11 @@ def _style_probability(
     path: Path, layer: str, attribution: str, legend: Legend
 ) -> RasterEntry | None:
     """Return the probability of one class of a legend of more than two."""
-    code = layer.removeprefix(ONE_CLASS)
-    codes = [str(item.code) for item in legend.classes]
-    if legend.is_binary or code not in codes or not path.exists():
+    place = _find_place(layer, ONE_CLASS, legend)
+    if legend.is_binary or place is None or not path.exists():
         return None
-    place = codes.index(code)
-    return RasterEntry(
-        path=path,
-        name=f"Probability of {legend.names[place]}",
-        kind=RasterKind.SHARE,
-        bands=(place + 1,),
-        colors=PROBABILITY.ramp.sample(64),
-        value_range=(PROBABILITY.low, PROBABILITY.high),
-        unit=PROBABILITY.unit,
-        attribution=attribution,
-    )
+    scale = replace(PROBABILITY, label=f"Probability of {legend.names[place]}")
+    return _style_scale(path, RasterKind.SHARE, scale, attribution=attribution, band=place + 1)
 
 
 def _style_filled(workspace: Workspace, path: Path, region: Region) -> RasterEntry | None:
@@ -290,13 +317,6 @@ def _style_filled(workspace: Workspace, path: Path, region: Region) -> RasterEnt
     spec = find_spec(workspace, region.spec_name)
     if not spec.gap_filling or not path.exists():
         return None
-    return RasterEntry(
-        path=path,
-        name="Periods filled in",
-        kind=RasterKind.COUNT,
-        bands=(2,),
-        colors=OBSERVATIONS.ramp.sample(64),
-        value_range=(0.0, float(len(spec.periods) // 2)),
-        unit="periods",
-        attribution=region.attribution,
-    )
+    most = float(len(spec.periods) // 2)
+    scale = replace(OBSERVATIONS, label="Periods filled in", high=most, unit="periods")
+    return _style_scale(path, RasterKind.COUNT, scale, attribution=region.attribution, band=2)
