@@ -9,7 +9,6 @@ its interval. The idea is that of CAST's error profiles (Meyer and Pebesma 2021,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,29 +21,13 @@ from geotransfer.accuracy.intervals import (
     check_level,
     draw_unit_counts,
 )
+from geotransfer.core.applicability import AccuracyCurve
 from geotransfer.errors import InputError, TableInvalid
 
 N_DRAWS = 300
 _BIN_ROWS = 20
 """Fewest rows in a bin: single rows at the ends would pull the curve to 0 or 1."""
 _MOST_BINS = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccuracyProfile:
-    """Accuracy as a falling function of DI, at knots between which it is interpolated."""
-
-    di: tuple[float, ...]
-    """Rising knots: mean DI of the bins of rows."""
-    low: tuple[float, ...]
-    value: tuple[float, ...]
-    high: tuple[float, ...]
-    largest_di: float
-    """Largest DI that was measured: beyond it only the upper end is known."""
-    level: float
-    method: str
-    n: int
-    """Rows it rests on."""
 
 
 class ExpectedAccuracy(NamedTuple):
@@ -62,7 +45,7 @@ def fit_profile(
     seed: int,
     groups: Sequence[object] | NDArray[np.generic] | None = None,
     level: float = 0.95,
-) -> AccuracyProfile:
+) -> AccuracyCurve:
     """Fit expected accuracy to rows predicted by models that had not seen them.
 
     Parameters
@@ -125,7 +108,7 @@ def fit_profile(
     step_low, step_high = bound_wilson(np.bincount(step, hits), np.bincount(step, sizes), level)
     low = np.minimum.accumulate(np.minimum(low, step_low[step]))
     high = np.maximum.accumulate(np.maximum(high, step_high[step])[::-1])[::-1]
-    return AccuracyProfile(
+    return AccuracyCurve(
         di=tuple(knots.tolist()),
         low=tuple(np.minimum(low, value).tolist()),
         value=tuple(value.tolist()),
@@ -137,7 +120,7 @@ def fit_profile(
     )
 
 
-def predict_accuracy(profile: AccuracyProfile, di: ArrayLike) -> ExpectedAccuracy:
+def predict_accuracy(curve: AccuracyCurve, di: ArrayLike) -> ExpectedAccuracy:
     """Return expected accuracy at each DI, any shape.
 
     Beyond the largest DI measured the lower end is 0 and value and upper end stay at their last:
@@ -145,9 +128,9 @@ def predict_accuracy(profile: AccuracyProfile, di: ArrayLike) -> ExpectedAccurac
     """
     x = np.asarray(di, dtype=np.float64)
     low, value, high = (
-        np.interp(x, profile.di, knots) for knots in (profile.low, profile.value, profile.high)
+        np.interp(x, curve.di, knots) for knots in (curve.low, curve.value, curve.high)
     )
-    low = np.where(x > profile.largest_di, 0.0, low)
+    low = np.where(x > curve.largest_di, 0.0, low)
     return ExpectedAccuracy(low=low, value=value, high=high)
 
 

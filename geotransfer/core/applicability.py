@@ -33,18 +33,24 @@ class ClassShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyCurve:
-    """Expected accuracy against the dissimilarity index, as ``accuracy/profile.py`` fits it."""
+    """Accuracy as a falling function of the dissimilarity index (DI), interpolated between knots.
+
+    ``accuracy/profile.py`` fits it.
+    """
 
     di: tuple[float, ...]
+    """Rising knots: mean DI of the bins of rows."""
     low: tuple[float, ...]
     value: tuple[float, ...]
     high: tuple[float, ...]
     largest_di: float
+    """Largest DI that was measured: beyond it only the upper end is known."""
     level: float
     method: str
     n: int
-    rows: str
-    """Whose rows it was learned from, in words."""
+    """Rows it rests on."""
+    rows: str = ""
+    """Whose rows it was learned from, in words; empty where a fit was not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

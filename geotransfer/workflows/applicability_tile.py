@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geotransfer.accuracy.profile import AccuracyProfile, predict_accuracy
+from geotransfer.accuracy.profile import predict_accuracy
 from geotransfer.applicability.area import Applicability, from_bytes, select_class
 from geotransfer.applicability.search import (
     NODATA,
@@ -183,7 +183,7 @@ def _predict_accuracy(task: AreaTask) -> NDArray[np.uint16]:
         raise TableInvalid("no curve of accuracy against dissimilarity was given; fit one first.")
     encoded = read_tile(locate_dissimilarity(task))[0].ravel()
     di = np.where(encoded == PROBABILITY_NODATA, np.nan, encoded * SCALE)
-    low, value, high = predict_accuracy(to_profile(task.curve), di)
+    low, value, high = predict_accuracy(task.curve, di)
     return encode_probability(np.stack([value, low, high]).astype(np.float32))
 
 
@@ -191,17 +191,3 @@ def locate_dissimilarity(task: AreaTask) -> Path:
     """Return where the index of a task's tile is."""
     key = content_id([DISSIMILARITY, task.area_id, task.feature_key, [], None])
     return Path(task.folder) / f"{key}.{DISSIMILARITY}.tif"
-
-
-def to_profile(curve: AccuracyCurve) -> AccuracyProfile:
-    """Return a stored curve as the science's own value."""
-    return AccuracyProfile(
-        di=curve.di,
-        low=curve.low,
-        value=curve.value,
-        high=curve.high,
-        largest_di=curve.largest_di,
-        level=curve.level,
-        method=curve.method,
-        n=curve.n,
-    )

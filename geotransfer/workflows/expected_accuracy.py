@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -68,20 +69,10 @@ def _fit_own(workspace: Workspace, done: RefreshDone, source: SourceArea) -> Acc
         return None
     xy_km = unseen.points.xy_km[known]
     block_km = choose_block_km(xy_km)
-    profile = fit_profile(
+    curve = fit_profile(
         di[known],
         unseen.codes[known] == unseen.points.codes[known],
         groups=None if block_km is None else assign_blocks(xy_km, block_km),
         seed=0,
     )
-    return AccuracyCurve(
-        di=profile.di,
-        low=profile.low,
-        value=profile.value,
-        high=profile.high,
-        largest_di=profile.largest_di,
-        level=profile.level,
-        method=profile.method,
-        n=profile.n,
-        rows=f"{profile.n} labels of this region: {unseen.description}",
-    )
+    return replace(curve, rows=f"{curve.n} labels of this region: {unseen.description}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from geotransfer.accuracy.profile import AccuracyProfile, fit_profile, predict_accuracy
+from geotransfer.accuracy.profile import fit_profile, predict_accuracy
 from geotransfer.applicability.area import fit_applicability
 from geotransfer.applicability.search import compute_dissimilarity
 from geotransfer.core.applicability import AccuracyCurve
@@ -52,29 +53,26 @@ def make_accuracy_curve(
         is_right = codes[known] == tables[name].classes[known]
         parts.append((di[known].astype(np.float64), is_right, name))
     di = np.concatenate([part for part, _, _ in parts])
-    profile = fit_profile(
+    curve = fit_profile(
         di,
         np.concatenate([is_right for _, is_right, _ in parts]),
         groups=np.concatenate([np.full(len(part), name) for part, _, name in parts]),
         seed=seed,
     )
-    half = _measure_region_spread(profile, [(part, is_right) for part, is_right, _ in parts])
-    value = np.array(profile.value)
-    return AccuracyCurve(
-        di=profile.di,
+    half = _measure_region_spread(curve, [(part, is_right) for part, is_right, _ in parts])
+    value = np.array(curve.value)
+    return replace(
+        curve,
         low=tuple(np.clip(value - half, 0, 1).tolist()),
-        value=profile.value,
         high=tuple(np.clip(value + half, 0, 1).tolist()),
         largest_di=float(np.quantile(di, FAMILIAR_SHARE)),
-        level=profile.level,
         method="isotonic; interval for one more region (Student's t)",
-        n=profile.n,
         rows=f"{len(parts)} reference regions, each by a model that never saw it",
     )
 
 
 def _measure_region_spread(
-    profile: AccuracyProfile, parts: list[tuple[NDArray[np.float64], NDArray[np.bool_]]]
+    curve: AccuracyCurve, parts: list[tuple[NDArray[np.float64], NDArray[np.bool_]]]
 ) -> float:
     """Return half the prediction interval of one more region around the curve.
 
@@ -82,12 +80,11 @@ def _measure_region_spread(
     interval would promise a new region far too much.
     """
     gaps = [
-        float(is_right.mean() - predict_accuracy(profile, di).value.mean())
-        for di, is_right in parts
+        float(is_right.mean() - predict_accuracy(curve, di).value.mean()) for di, is_right in parts
     ]
     n = len(gaps)
     spread = float(np.std(gaps, ddof=1)) * float(np.sqrt(1 + 1 / n))
-    return float(stdtrit(n - 1, 0.5 + profile.level / 2)) * spread
+    return float(stdtrit(n - 1, 0.5 + curve.level / 2)) * spread
 
 
 def write_accuracy_curve(curve: AccuracyCurve) -> bytes:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geotransfer.accuracy.profile import AccuracyProfile, fit_profile, predict_accuracy
+from geotransfer.accuracy.profile import fit_profile, predict_accuracy
 from geotransfer.errors import InputError, TableInvalid
 
 
@@ -104,7 +104,7 @@ def cover(n: int, n_runs: int) -> np.ndarray:
     x = np.array([0.1, 0.2, 0.4, 0.6])
     inside = np.zeros(len(x))
     for run in range(n_runs):
-        profile: AccuracyProfile = fit_profile(*draw_rows(100 + run, n), seed=run)
+        profile = fit_profile(*draw_rows(100 + run, n), seed=run)
         low, _, high = predict_accuracy(profile, x)
         inside += (low <= true_accuracy(x)) & (true_accuracy(x) <= high)
     return inside / n_runs
