@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+
 from geotransfer.core.grid import cut_tiles
 from geotransfer.core.region import Region
+from geotransfer.imagery.access import make_access
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.progress import Progress, ignore_progress
@@ -37,10 +40,11 @@ def measure_tiles(
     inputs = load_scenes(workspace, region.region_id)
     spec = find_spec(workspace, region.spec_name)
     no_model = {tile.tile_id: "" for tile in cut_tiles(inputs.grid, inputs.tile_px)}
-    prints = fingerprint_inputs(region, inputs, spec)
+    prints = fingerprint_inputs(workspace, region, inputs, spec)
     keys = make_tile_keys(region, inputs, spec, no_model, prints)
     used = select_scenes(inputs.scenes, spec)
     folder = workspace.locate_tiles(region.region_id)
+    access = make_access(workspace.settings, run_id=uuid.uuid4().hex)
     tasks = [
         TileTask(
             region=region,
@@ -54,6 +58,7 @@ def measure_tiles(
             feature_path=str(folder / f"{keys[tile.tile_id].feature_key}.features.tif"),
             map_path="",
             min_valid=spec.min_valid or workspace.settings.min_valid,
+            access=access,
         )
         for tile, touching in match_tiles(used, inputs)
     ]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import uuid
 
-from geotransfer.change.keys import (
-    PARTS,
-    PREDICT_VERSION,
-    TileKeys,
-)
+from geotransfer.change.keys import PARTS, PREDICT_VERSION, TileKeys
 from geotransfer.change.plan import Action
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.identity import content_id
 from geotransfer.errors import SceneUnreadable
-from geotransfer.imagery.access import Access, make_access, use_access
+from geotransfer.imagery.access import Access, make_access
 from geotransfer.store.ledger import format_time
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.audit import audit_region
@@ -57,10 +53,9 @@ def refresh(
     """
     meter = Meter.start()
     progress(0, 0, "comparing scenes with the last map")
-    access = make_access(workspace.settings, run_id=uuid.uuid4().hex)
-    with use_access(access):
-        planned = plan_region(workspace, region_id)
+    planned = plan_region(workspace, region_id)
     work = {*planned.plan.select(Action.COMPUTE), *planned.plan.select(Action.PREDICT)}
+    access = make_access(workspace.settings, run_id=uuid.uuid4().hex)
     tasks = _make_tasks(workspace, planned, work, access)
     results: dict[str, TileResult] = {}
     try:

@@ -25,10 +25,8 @@ from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
 from geotransfer.core.scene import Scene
 from geotransfer.core.spec import FeatureSpec
-from geotransfer.imagery.grids import (
-    find_footprints,
-    locate_pixels,
-)
+from geotransfer.imagery.access import make_access, use_access
+from geotransfer.imagery.grids import find_footprints, locate_pixels
 from geotransfer.registry.champions import find_serving
 from geotransfer.store.tables import Row, read_table
 from geotransfer.store.workspace import Workspace
@@ -81,7 +79,7 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
     inputs = load_scenes(workspace, region_id)
     version = find_serving(workspace, region)
     spec = find_spec(workspace, region.spec_name)
-    prints = fingerprint_inputs(region, inputs, spec)
+    prints = fingerprint_inputs(workspace, region, inputs, spec)
     models = find_tile_models(workspace, inputs, version)
     keys = make_tile_keys(region, inputs, spec, models, prints)
     last = workspace.ledger.read_last(RefreshDone, region_id=region_id)
@@ -181,21 +179,26 @@ class InputPrints:
     layers: tuple[str, ...]
 
 
-def fingerprint_inputs(region: Region, inputs: RegionScenes, spec: FeatureSpec) -> InputPrints:
+def fingerprint_inputs(
+    workspace: Workspace, region: Region, inputs: RegionScenes, spec: FeatureSpec
+) -> InputPrints:
     """Identify every file a spec reads; those without a checksum are hashed.
+
+    Files elsewhere are asked for as the settings say.
 
     Raises
     ------
     LayerInvalid, SceneUnreadable
         A file is missing, cannot be read, or is not what was added.
     """
-    return InputPrints(
-        scenes={
-            scene.scene_id: fingerprint_scene(scene, spec.bands)
-            for scene in select_scenes(inputs.scenes, spec)
-        },
-        layers=tuple(fingerprint_layers(inputs, spec, region)),
-    )
+    with use_access(make_access(workspace.settings)):
+        return InputPrints(
+            scenes={
+                scene.scene_id: fingerprint_scene(scene, spec.bands)
+                for scene in select_scenes(inputs.scenes, spec)
+            },
+            layers=tuple(fingerprint_layers(inputs, spec, region)),
+        )
 
 
 def make_tile_keys(

@@ -23,8 +23,11 @@ from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing.world import SimulatedRegion, World
 from geotransfer.workflows.exclusions import exclude_by_hand, include_scenes, list_exclusions
 from geotransfer.workflows.maps import locate_map
+from geotransfer.workflows.measure import measure_tiles
 from geotransfer.workflows.refresh import refresh
+from geotransfer.workflows.refresh_plan import plan_region
 from geotransfer.workflows.refresh_readable import refresh_readable
+from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.scenes import add_scenes
 from tests.faulty_server import FOREVER, Server, serve
@@ -254,6 +257,48 @@ def test_a_catalog_without_a_usable_scene_adds_nothing(
         set_up_region(workspace, mapped.made, model_bytes, items_path=items)
     with pytest.raises(NotFound, match="has no scenes yet"):
         load_scenes(workspace, mapped.made.region_id)
+
+
+@pytest.fixture
+def keyed(
+    make_settings: Callable[..., Settings],
+    world: World,
+    model_bytes: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Archive]:
+    """An archive that wants a key with every request, of items that state no checksum."""
+    made = world.targets[0]
+    monkeypatch.setenv("TEST_KEY", "SECRET")
+    signers = tmp_path / "signers.yaml"
+    signers.write_text(
+        "signers: [{name: keyed, hosts: [127.0.0.1], kind: header, variable: TEST_KEY}]"
+    )
+    with serve(made.folder) as server:
+        server.faults.needed_header = "SECRET"
+
+        def describe(_: int, item: dict[str, Any]) -> None:
+            for asset in item["assets"].values():
+                del asset["file:checksum"]
+                path = Path(asset["href"]).relative_to(made.folder.resolve())
+                asset["href"] = f"{server.url}/{path}"
+
+        settings = make_settings(
+            workspace=str(tmp_path / "keyed"), tile_px=48, n_threads=1, http_retries=0,
+            http_timeout_s=2.0, signers=str(signers),
+        )  # fmt: skip
+        workspace = open_workspace(settings, create=True)
+        items = change_items(made, tmp_path / "items.json", describe)
+        set_up_region(workspace, made, model_bytes, items_path=items)
+        yield Archive(server, workspace, made)
+    close_files()
+
+
+def test_plans_and_measurements_ask_with_the_key_a_refresh_asks_with(keyed: Archive) -> None:
+    planned = plan_region(keyed.workspace, keyed.region_id)
+    assert planned.plan.reasons == {"never computed": 4}
+    region = find_region(keyed.workspace, keyed.region_id)
+    assert set(measure_tiles(keyed.workspace, region)) == set(planned.keys)
 
 
 def test_a_tile_without_a_valid_pixel_is_no_answer_and_no_zero(
