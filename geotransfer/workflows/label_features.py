@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.features import rasterize
 
-from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.region import Region
-from geotransfer.errors import NotFound
 from geotransfer.imagery.grids import make_geobox
 from geotransfer.imagery.rasters import read_tile
-from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.label_points import LabelPoints
+from geotransfer.workflows.region_pixels import find_map, read_feature_keys
 from geotransfer.workflows.scene_list import load_scenes
 
 
@@ -49,7 +47,7 @@ def measure_labels(
     """
     if points.measured is not None:
         return points.measured
-    keys = feature_keys or _read_feature_keys(workspace, region.region_id)
+    keys = feature_keys or read_feature_keys(workspace, find_map(workspace, region.region_id))
     inputs = load_scenes(workspace, region.region_id)
     n_measured = len(find_spec(workspace, region.spec_name).measured)
     to_grid = Transformer.from_crs("EPSG:4326", inputs.grid.crs, always_xy=True).transform
@@ -64,19 +62,6 @@ def measure_labels(
             _add_tile(path, inputs.grid, tile, shapes, touching, total, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (total / count[:, None]).astype(np.float32)
-
-
-def _read_feature_keys(workspace: Workspace, region_id: str) -> dict[str, str]:
-    done = workspace.ledger.read_last(RefreshDone, region_id=region_id)
-    if done is None:
-        raise NotFound(
-            f"region {region_id!r} has no map yet; run `geotransfer refresh {region_id}` first,"
-            " features come from it."
-        )
-    return {
-        str(row["tile_id"]): str(row["feature_key"])
-        for row in read_table(workspace.blobs.get(done.tiles_id))
-    }
 
 
 def _make_box(grid: Grid, tile: Tile) -> shapely.Polygon:

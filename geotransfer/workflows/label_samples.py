@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from geotransfer.core.region import Region
@@ -13,8 +15,19 @@ from geotransfer.workflows.label_features import measure_labels
 from geotransfer.workflows.label_points import LabelPoints
 
 
-def measure_samples(workspace: Workspace, region: Region, points: LabelPoints) -> Samples:
+def measure_samples(
+    workspace: Workspace,
+    region: Region,
+    points: LabelPoints,
+    *,
+    feature_keys: Mapping[str, str] | None = None,
+) -> Samples:
     """Join labels with their features; labels where the imagery shows nothing are left out.
+
+    Parameters
+    ----------
+    feature_keys
+        Key of the measured columns of each tile; None: those of the last refresh.
 
     Raises
     ------
@@ -23,7 +36,7 @@ def measure_samples(workspace: Workspace, region: Region, points: LabelPoints) -
     """
     samples = Samples(
         spec=find_spec(workspace, region.spec_name),
-        measured=measure_labels(workspace, region, points),
+        measured=measure_labels(workspace, region, points, feature_keys=feature_keys),
         classes=points.codes,
         weights=np.ones(len(points.codes)),
         xy_km=points.xy_km if points.has_places else None,

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
 from geotransfer.errors import InputError, LabelsInvalid, NotFound
@@ -20,9 +18,9 @@ from geotransfer.transfer.model_file import dump_model
 from geotransfer.transfer.samples import Samples, concatenate_samples
 from geotransfer.transfer.trees import Training
 from geotransfer.workflows.costing import Meter
-from geotransfer.workflows.definitions import find_legend, find_spec
-from geotransfer.workflows.label_features import measure_labels
+from geotransfer.workflows.definitions import find_legend
 from geotransfer.workflows.label_points import find_labels, read_points
+from geotransfer.workflows.label_samples import measure_samples
 from geotransfer.workflows.measure import measure_tiles
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
@@ -109,22 +107,5 @@ def _measure_region(workspace: Workspace, region: Region) -> Samples:
             f" labels add {region.region_id} FILE`."
         )
     points = read_points(workspace.blobs.get(labels.labels_id))
-    measured = points.measured
-    if measured is None:
-        keys = measure_tiles(workspace, region)
-        measured = measure_labels(workspace, region, points, feature_keys=keys)
-    samples = Samples(
-        spec=find_spec(workspace, region.spec_name),
-        measured=measured,
-        classes=points.codes,
-        weights=np.ones(len(points.codes)),
-        xy_km=points.xy_km if points.has_places else None,
-        region_ids=np.full(len(points.codes), region.region_id),
-    )
-    known = np.flatnonzero(np.isfinite(samples.features).all(axis=1))
-    if not len(known):
-        raise LabelsInvalid(
-            f"none of the {len(points.codes)} labels lies where the imagery of"
-            f" {region.region_id!r} shows the ground in every period; add scenes or other labels."
-        )
-    return samples.take(known)
+    keys = measure_tiles(workspace, region) if points.measured is None else None
+    return measure_samples(workspace, region, points, feature_keys=keys)
