@@ -62,15 +62,15 @@ def load_outlooks() -> tuple[Outlook, ...]:
     return _load_outlooks(workspace.settings, workspace.ledger.count())
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _load_reach(settings: Settings, seq: int, kind: RegionKind) -> tuple[ReachPoint, ...]:
-    return trace_reach(_open(settings), kind)
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _load_reach(settings: Settings, seq: int) -> dict[RegionKind, tuple[ReachPoint, ...]]:
+    return trace_reach(_open(settings))
 
 
-def load_reach(kind: RegionKind) -> tuple[ReachPoint, ...]:
-    """Return the mean reach of a kind of region over time."""
+def load_reach() -> Mapping[RegionKind, tuple[ReachPoint, ...]]:
+    """Return the mean reach of each kind of region over time."""
     workspace = find_workspace()
-    return _load_reach(workspace.settings, workspace.ledger.count(), kind)
+    return _load_reach(workspace.settings, workspace.ledger.count())
 
 
 def is_dark() -> bool:

@@ -39,8 +39,8 @@ class ReachPoint:
     n_regions: int
 
 
-def trace_reach(workspace: Workspace, kind: RegionKind) -> tuple[ReachPoint, ...]:
-    """Return the mean reach of a kind of region over time; a point for each change of it.
+def trace_reach(workspace: Workspace) -> dict[RegionKind, tuple[ReachPoint, ...]]:
+    """Return the mean reach of each kind of region over time; a point for each change of it.
 
     Like is compared with like: a region counts from the start with the first figure it was given,
     so that the line moves where a region did and not where one was added. Figures for another
@@ -50,14 +50,22 @@ def trace_reach(workspace: Workspace, kind: RegionKind) -> tuple[ReachPoint, ...
         r.fact.region.region_id: r.fact.region.kind for r in workspace.ledger.read(RegionAdded)
     }
     target = workspace.settings.accuracy_target
-    measured = [
-        (recorded.at, str(recorded.fact.region_id), recorded.fact.reach.value)
-        for recorded in workspace.ledger.read(RegionEvaluated)
-        if recorded.fact.purpose == "map"
-        and recorded.fact.reach is not None
-        and math.isclose(recorded.fact.reach_target, target)
-        and kinds.get(str(recorded.fact.region_id)) is kind
-    ]
+    measured: dict[RegionKind, list[tuple[str, str, float]]] = {kind: [] for kind in RegionKind}
+    for recorded in workspace.ledger.read(RegionEvaluated):
+        fact = recorded.fact
+        kind = kinds.get(str(fact.region_id))
+        if (
+            kind is not None
+            and fact.purpose == "map"
+            and fact.reach is not None
+            and math.isclose(fact.reach_target, target)
+        ):
+            measured[kind].append((recorded.at, str(fact.region_id), fact.reach.value))
+    return {kind: _trace_mean(rows) for kind, rows in measured.items()}
+
+
+def _trace_mean(measured: Sequence[tuple[str, str, float]]) -> tuple[ReachPoint, ...]:
+    """Return the mean of figures (time, region, value), oldest first, after each change of it."""
     known: dict[str, float] = {}
     for _, region_id, value in measured:
         known.setdefault(region_id, value)

@@ -66,12 +66,12 @@ def test_a_region_that_is_added_moves_no_line(workspace: Workspace) -> None:
     for region_id, reach in (("a", 0.2), ("b", 0.6)):
         add_region(workspace, region_id)
         judge(workspace, region_id, reach)
-    assert [p.reach for p in trace_reach(workspace, RegionKind.TABLE)] == [pytest.approx(0.4)]
+    assert [p.reach for p in trace_reach(workspace)[RegionKind.TABLE]] == [pytest.approx(0.4)]
     judge(workspace, "a", 0.4)
     judge(workspace, "a", 0.9, target=0.95)  # another question
-    line = trace_reach(workspace, RegionKind.TABLE)
+    line = trace_reach(workspace)[RegionKind.TABLE]
     assert [p.reach for p in line] == [pytest.approx(0.4), pytest.approx(0.5)]
-    assert trace_reach(workspace, RegionKind.SIMULATED) == ()
+    assert trace_reach(workspace)[RegionKind.SIMULATED] == ()
 
 
 def test_the_most_promising_region_comes_first_and_the_unknown_last(workspace: Workspace) -> None:

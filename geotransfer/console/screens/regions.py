@@ -71,11 +71,12 @@ def _pick_metric() -> Metric:
 def _show_headline(views: Sequence[RegionView]) -> None:
     """Show reach per kind of region with its trend; kinds are never averaged together."""
     target = views[0].reach_target
+    trends = load_reach()
     for column, kind in zip(st.columns(len(RegionKind)), RegionKind, strict=True):
         of_kind = [v for v in views if v.region.kind is kind]
         known = [v.reach.value for v in of_kind if v.reach is not None]
         told = f"{sum(known) / len(known):.0%}" if known else "not measured"
-        trend = load_reach(kind)
+        trend = trends[kind]
         change = trend[-1].reach - trend[0].reach if len(trend) > 1 else 0.0
         column.metric(
             f"Reach · {KIND_LABELS[kind]}",
