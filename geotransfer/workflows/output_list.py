@@ -54,6 +54,6 @@ def list_outputs(workspace: Workspace, view: RegionView) -> tuple[Output, ...]:
 
 
 def list_kept_labels(workspace: Workspace, region_id: str) -> list[LabelsAdded]:
-    """Return uploads that are kept and have places; erased ones have no rows any more."""
+    """Return uploads that are kept, oldest first; erased ones have no rows any more."""
     facts = [r.fact for r in workspace.ledger.read(LabelsAdded, region_id=region_id)]
     return [fact for fact in facts if workspace.blobs.exists(fact.labels_id)]

@@ -170,27 +170,30 @@ def _make_history(workspace: Workspace, view: RegionView) -> bytes:
 
 
 def _make_label_points(workspace: Workspace, view: RegionView) -> bytes | None:
+    """Labels that have a place; without any the file is listed all the same, so it is empty."""
+    kept = list_kept_labels(workspace, view.region.region_id)
     features = []
-    for fact in list_kept_labels(workspace, view.region.region_id):
+    for fact in kept:
         data = workspace.blobs.get(fact.labels_id)
         for feature in json.loads(make_points_geojson(data, view.legend))["features"]:
             told = {"role": fact.role, "labels_id": fact.labels_id[:12]}
             features.append((feature["geometry"], {**feature["properties"], **told}))
-    return _write_geojson(features) if features else None
+    return _write_geojson(features) if kept else None
 
 
 def _make_label_table(workspace: Workspace, view: RegionView) -> bytes | None:
-    """Labels as a table that can be uploaded again."""
+    """Labels that have a place, as a table that can be uploaded again."""
+    kept = list_kept_labels(workspace, view.region.region_id)
     names = dict(zip(view.legend.codes, view.legend.names, strict=True))
     rows: list[tuple[object, ...]] = []
-    for fact in list_kept_labels(workspace, view.region.region_id):
+    for fact in kept:
         points = read_points(workspace.blobs.get(fact.labels_id))
         if not points.has_places:
             continue
         for geometry, code in zip(points.geometry, points.codes.tolist(), strict=True):
             wkt = shapely.to_wkt(geometry, rounding_precision=7)
             rows.append((wkt, names.get(code, str(code)), fact.role, fact.labels_id[:12]))
-    return _write_csv(("wkt", "class", "role", "labels_id"), rows) if rows else None
+    return _write_csv(("wkt", "class", "role", "labels_id"), rows) if kept else None
 
 
 def _write_geojson(features: Sequence[tuple[object, Mapping[str, object]]]) -> bytes:

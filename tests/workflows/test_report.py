@@ -9,14 +9,17 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import shapely
 
 from geotransfer.core.fact import RegionAdded
+from geotransfer.core.legend import CROPLAND
 from geotransfer.errors import NotFound
 from geotransfer.store.workspace import Workspace
 from geotransfer.testing.points import sample_points
 from geotransfer.workflows.evaluate import evaluate_region
+from geotransfer.workflows.label_points import LabelPoints, add_points
 from geotransfer.workflows.output_list import list_outputs
 from geotransfer.workflows.outputs import make_output
 from geotransfer.workflows.prepare import add_known_truth, add_reference_regions
@@ -135,6 +138,20 @@ def test_every_listed_file_opens(judged: Mapped) -> None:
     )
     with pytest.raises(NotFound, match=r"it has report\.html"):
         make_output(workspace, region_id, "secrets.csv")
+
+
+def test_labels_without_places_leave_every_listed_file_there(mapped: Mapped) -> None:
+    """Rows that brought their features but no place are kept; the archive must not break off."""
+    placeless = LabelPoints(geometry=np.array([None, None]), codes=np.array([0, 1]))
+    add_points(
+        mapped.workspace, mapped.region, placeless, role="calibration", file_name="rows.csv",
+        n_rejected=0, legend=CROPLAND, actor="test",
+    )  # fmt: skip
+    region_id = mapped.region.region_id
+    outputs = list_outputs(mapped.workspace, find_region_view(mapped.workspace, region_id))
+    made = {o.name: make_output(mapped.workspace, region_id, o.name)[0] for o in outputs}
+    assert json.loads(made["labels.geojson"])["features"] == []
+    assert read_csv(made["labels.csv"]) == []
 
 
 @pytest.mark.parametrize(
