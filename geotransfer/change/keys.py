@@ -112,12 +112,21 @@ def fingerprint_asset(asset: Asset) -> str:
 
 
 def fingerprint_scene(scene: Scene, bands: Sequence[str]) -> str:
-    """Return the id of everything of a scene that reaches a composite of ``bands``."""
-    parts = [
-        [asset.name, fingerprint_asset(asset), asset.band, asset.scale, asset.offset, asset.nodata]
-        for asset in sorted(scene.assets, key=lambda a: a.name)
-        if asset.name in bands or asset.name.startswith("mask:")
-    ]
+    """Return the id of everything of a scene that reaches a composite of ``bands``.
+
+    Raises
+    ------
+    SceneUnreadable
+        A file without a checksum cannot be opened.
+    """
+    try:
+        parts = [
+            [a.name, fingerprint_asset(a), a.band, a.scale, a.offset, a.nodata]
+            for a in sorted(scene.assets, key=lambda a: a.name)
+            if a.name in bands or a.name.startswith("mask:")
+        ]
+    except SceneUnreadable as error:
+        raise SceneUnreadable(f"item {scene.scene_id}: {error}", scene.scene_id) from None
     place = [scene.crs, scene.transform, scene.shape]
     return content_id([scene.sensed_at, scene.sensor, place, parts])
 

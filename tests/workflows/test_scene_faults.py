@@ -183,6 +183,17 @@ def test_unreadable_scenes_are_left_out_when_asked_and_come_back(archive: Archiv
     assert (archive.read_class(again) == archive.read_class(without)).all()
 
 
+def test_a_file_without_a_checksum_that_is_gone_is_left_out_too(keyed: Archive) -> None:
+    """It is missed when it is hashed, before any tile is worked on."""
+    gone = load_scenes(keyed.workspace, keyed.region_id).scenes[3]
+    path = keyed.find_path(3)
+    keyed.server.faults.statuses[path] = [404] * FOREVER_LIST
+    assert refresh_readable(keyed.workspace, keyed.region_id, actor="test").n_computed == 4
+    (exclusion,) = list_exclusions(keyed.workspace, keyed.region_id).exclusions
+    assert (exclusion.scene_id, exclusion.reason) == (gone.scene_id, ExclusionReason.UNREADABLE)
+    assert path in exclusion.detail
+
+
 @pytest.mark.slow
 def test_an_archive_that_is_down_is_not_taken_for_missing_scenes(archive: Archive) -> None:
     n = len(load_scenes(archive.workspace, archive.region_id).scenes)
