@@ -8,7 +8,7 @@ strong default, the Gaussian-process correction, stands unless another strategy 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,7 @@ from geotransfer.accuracy.folds import (
     choose_block_km,
     measure_separation,
 )
-from geotransfer.accuracy.knndm import MOST_ROWS, assign_knndm_folds
+from geotransfer.accuracy.knndm import assign_knndm_folds
 from geotransfer.core.estimate import Estimate
 from geotransfer.core.verdict import DistanceGain, StrategyResult
 from geotransfer.errors import InputError
@@ -90,23 +90,33 @@ def plan_blocks(labels: Samples, *, seed: int = 0) -> Folds | None:
     return Folds(fold=assign_folds(blocks, N_FOLDS, seed=seed), groups=blocks, block_km=block_km)
 
 
-def plan_knndm(
-    labels: Samples, places_xy_km: Float64 | None, blocks: Folds | None, *, seed: int = 0
-) -> Folds | None:
+def match_folds(labels: Samples, places_xy_km: Float64, blocks: Folds, *, seed: int = 0) -> Folds:
     """Hold labels out as far from the others as the map's places are from labels (kNNDM).
 
     The units of a bootstrap stay the ``blocks``: neighbours in different folds are still
-    neighbours. None: no place is known, no block, or labels too few or in too few places.
+    neighbours.
+
+    Raises
+    ------
+    InputError
+        The labels have no positions, are too few or too many, or lie in too few places.
     """
-    if labels.xy_km is None or places_xy_km is None or blocks is None:
-        return None
-    if not len(places_xy_km) or not N_FOLDS + 2 <= len(labels) <= MOST_ROWS:
+    if labels.xy_km is None:
+        raise InputError("the labels have no positions.")
+    found = assign_knndm_folds(labels.xy_km, places_xy_km, n_folds=N_FOLDS, seed=seed)
+    return Folds(fold=found.folds.astype(np.int64), groups=blocks.groups, block_km=None)
+
+
+def plan_knndm(
+    labels: Samples, places_xy_km: Float64 | None, blocks: Folds | None, *, seed: int = 0
+) -> Folds | None:
+    """Match folds to the map; None: no place is known, no block, or the labels allow none."""
+    if places_xy_km is None or blocks is None:
         return None
     try:
-        found = assign_knndm_folds(labels.xy_km, places_xy_km, n_folds=N_FOLDS, seed=seed)
+        return match_folds(labels, places_xy_km, blocks, seed=seed)
     except InputError:
         return None
-    return Folds(fold=found.folds.astype(np.int64), groups=blocks.groups, block_km=None)
 
 
 def plan_random(labels: Samples, *, seed: int = 0) -> Folds:
@@ -247,6 +257,24 @@ def describe_strategies(
     return tuple(sorted(rows, key=lambda row: -row.auc.value))
 
 
+def split_distances(
+    distance_km: Float64, targets: Integers | None = None
+) -> Iterator[tuple[float, float, NDArray[np.bool_]]]:
+    """Yield start, end and rows of each class of distance, from near to far.
+
+    Neighbouring classes are joined until each holds ``MIN_ROWS_PER_DISTANCE`` rows and, where
+    ``targets`` (n,) are given, two of them.
+    """
+    start = DISTANCE_EDGES_KM[0]
+    for stop in DISTANCE_EDGES_KM[1:]:
+        rows = (distance_km >= start) & (distance_km < stop)
+        if rows.sum() < MIN_ROWS_PER_DISTANCE:
+            continue
+        if targets is None or len(np.unique(targets[rows])) >= 2:
+            yield start, stop, rows
+            start = stop
+
+
 def measure_gain_by_distance(
     result: HeldOut,
     reference: HeldOut,
@@ -262,11 +290,7 @@ def measure_gain_by_distance(
     and two classes.
     """
     out: list[DistanceGain] = []
-    start = DISTANCE_EDGES_KM[0]
-    for stop in DISTANCE_EDGES_KM[1:]:
-        rows = (result.distance_km >= start) & (result.distance_km < stop)
-        if rows.sum() < MIN_ROWS_PER_DISTANCE or len(np.unique(targets[rows])) < 2:
-            continue
+    for start, stop, rows in split_distances(result.distance_km, targets):
         gain, _ = measure_gain(
             result.scores[:, rows],
             reference.scores[:, rows],
@@ -276,7 +300,6 @@ def measure_gain_by_distance(
             level=level,
         )
         out.append(DistanceGain(from_km=start, to_km=stop, gain=gain))
-        start = stop
     return tuple(out)
 
 

@@ -8,29 +8,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geotransfer.accuracy.knndm import assign_knndm_folds
 from geotransfer.accuracy.matrix import evaluate_rows
 from geotransfer.core.accuracy_report import DistanceAccuracy, NamedEvaluation
 from geotransfer.core.estimate import Evaluation
 from geotransfer.core.legend import Legend
 from geotransfer.errors import InputError
 from geotransfer.transfer.choice import (
-    DISTANCE_EDGES_KM,
     GLOBAL,
-    N_FOLDS,
     Folds,
     HeldOut,
     Trial,
+    match_folds,
     plan_blocks,
     plan_random,
+    split_distances,
 )
 from geotransfer.transfer.fine_tune import STRATEGIES
 from geotransfer.transfer.model import Model
 from geotransfer.transfer.samples import Samples
 from geotransfer.transfer.strategies import Strategy
 from geotransfer.transfer.threads import limit_blas
-
-MIN_ROWS_PER_DISTANCE = 20
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -83,7 +80,7 @@ def judge_by_folds(
     else:
         schemes.append(("spatial-blocks", blocks))
         try:
-            schemes.append(("knndm", _plan_knndm(labels, places_xy_km, blocks, seed=seed)))
+            schemes.append(("knndm", match_folds(labels, places_xy_km, blocks, seed=seed)))
         except InputError as error:
             notes.append(f"No kNNDM figure: {error}")
     with limit_blas():
@@ -107,16 +104,6 @@ def judge_by_folds(
         is_correct=codes == targets,
         notes=tuple(notes),
     )
-
-
-def _plan_knndm(
-    labels: Samples, places_xy_km: NDArray[np.float64], blocks: Folds, *, seed: int
-) -> Folds:
-    """Folds as far from what trains as the map's pixels are from labels; blocks resample them."""
-    if labels.xy_km is None:
-        raise InputError("the labels have no positions.")
-    found = assign_knndm_folds(labels.xy_km, places_xy_km, n_folds=N_FOLDS, seed=seed)
-    return Folds(fold=found.folds.astype(np.int64), groups=blocks.groups, block_km=None)
 
 
 def _name_figure(scheme: str, folds: Folds, is_global: bool) -> str:
@@ -193,14 +180,10 @@ def measure_by_distance(
 ) -> tuple[DistanceAccuracy, ...]:
     """Return overall accuracy by distance to the nearest label that trained, (n,) each.
 
-    Neighbouring classes of distance are joined until each holds ``MIN_ROWS_PER_DISTANCE`` rows.
+    Neighbouring classes of distance are joined until each holds enough rows (``split_distances``).
     """
     out: list[DistanceAccuracy] = []
-    start = 0.0
-    for stop in DISTANCE_EDGES_KM[1:]:
-        rows = (distance_km >= start) & (distance_km < stop)
-        if rows.sum() < MIN_ROWS_PER_DISTANCE:
-            continue
+    for start, stop, rows in split_distances(distance_km):
         found = evaluate_rows(
             codes[rows],
             reference[rows],
@@ -212,5 +195,4 @@ def measure_by_distance(
             seed=seed,
         )
         out.append(DistanceAccuracy(from_km=start, to_km=stop, accuracy=found.overall))
-        start = stop
     return tuple(out)
