@@ -21,8 +21,8 @@ from geotransfer.workflows.cost_views import read_rates
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scene_list import load_known_scenes
-from geotransfer.workflows.scenes import add_survey, survey_region
+from geotransfer.workflows.scene_list import list_scene_ids
+from geotransfer.workflows.scenes import SceneSource, add_survey, survey_region
 
 CPU_S_PER_GB = 18.0
 """Of decoded pixels, where no refresh has run in the workspace: docs/decisions/0020."""
@@ -57,19 +57,18 @@ def find_scenes(
     location = location or workspace.settings.catalog_url
     access = make_access(workspace.settings)
     progress(0, 0, f"asking {strip_secrets(location)}")
-    survey = survey_region(
-        workspace,
-        region,
-        location,
+    source = SceneSource(
+        location=location,
         period=period,
         max_cloud_percent=max_cloud_percent,
-        collections=collections,
+        collections=tuple(collections),
     )
+    survey = survey_region(workspace, region, source)
     usable, unusable = exclude_unusable(survey.scenes, spec.bands, spec_name=spec.name)
     progress(0, 0, f"asking for the sizes of {len(usable)} scenes")
     sizes, by_scene = measure_sizes(usable, spec.bands, access)
     reach = measure_reach(usable, region.outline)
-    known = load_known_scenes(workspace, region_id) if _has_scenes(workspace, region_id) else {}
+    known = list_scene_ids(workspace, region_id)
     n_files = [len(list_needed(scene, spec.bands)) for scene in usable]
     decoded = sum(r.n_pixels * n * SAMPLE_BYTES for r, n in zip(reach, n_files, strict=True))
     cpu_s_per_byte, basis = find_cpu_rate(workspace, region_id)
@@ -84,7 +83,7 @@ def find_scenes(
         location=strip_secrets(location),
         period=period,
         max_cloud_percent=max_cloud_percent,
-        collections=tuple(collections),
+        collections=source.collections,
         scenes=tuple(
             FoundScene(
                 scene_id=scene.scene_id,
@@ -113,10 +112,6 @@ def find_scenes(
         access=describe_access(usable, spec.bands, access, os.environ),
         scenes_id=workspace.blobs.put(canonical_json(survey.scenes)),
     )
-
-
-def _has_scenes(workspace: Workspace, region_id: str) -> bool:
-    return workspace.ledger.read_last(ScenesAdded, region_id=region_id) is not None
 
 
 def _find_cloud(scene: Scene) -> float | None:
@@ -149,13 +144,10 @@ def add_found_scenes(workspace: Workspace, found: FoundScenes, *, actor: str) ->
         exclusions=found.exclusions,
         passed_over=found.passed_over,
     )
-    return add_survey(
-        workspace,
-        region,
-        survey,
+    source = SceneSource(
         location=found.location,
         period=found.period,
         max_cloud_percent=found.max_cloud_percent,
         collections=found.collections,
-        actor=actor,
     )
+    return add_survey(workspace, region, survey, source=source, actor=actor)

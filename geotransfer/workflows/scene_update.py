@@ -14,7 +14,13 @@ from geotransfer.workflows.exclusions import exclude_scenes
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import load_known_scenes
-from geotransfer.workflows.scenes import record_scenes, sort_out, survey_region
+from geotransfer.workflows.scenes import (
+    SceneSource,
+    read_source,
+    record_scenes,
+    sort_out,
+    survey_region,
+)
 
 
 def update_scenes(
@@ -34,19 +40,11 @@ def update_scenes(
     """
     region = find_region(workspace, region_id)
     sources = _list_sources(workspace, region_id)
-    surveys: list[tuple[ScenesAdded, Survey]] = []
+    surveys: list[tuple[SceneSource, Survey]] = []
     for number, source in enumerate(sources):
         progress(number, len(sources), f"looking for new scenes in {source.location}")
         try:
-            survey = survey_region(
-                workspace,
-                region,
-                source.location,
-                period=source.period,
-                max_cloud_percent=source.max_cloud_percent,
-                collections=source.collections,
-                offset=source.offset,
-            )
+            survey = survey_region(workspace, region, source)
         except GeoTransferError as error:
             progress(number, len(sources), f"no new scenes from there: {error}")
             continue
@@ -70,24 +68,20 @@ def update_scenes(
             region,
             complete,
             exclusions=exclusions,
-            location=source.location,
-            period=source.period,
-            max_cloud_percent=source.max_cloud_percent,
-            collections=source.collections,
-            offset=source.offset,
+            source=source,
             report=report,
             actor=actor,
         )
     return n_fresh
 
 
-def _list_sources(workspace: Workspace, region_id: str) -> list[ScenesAdded]:
+def _list_sources(workspace: Workspace, region_id: str) -> list[SceneSource]:
     """Return the newest question to each catalog, the one asked last at the end."""
     facts = [r.fact for r in workspace.ledger.read(ScenesAdded, region_id=region_id)]
-    newest_first: dict[str, ScenesAdded] = {}
+    newest_first: dict[str, SceneSource] = {}
     for fact in reversed(facts):
         if fact.location:
-            newest_first.setdefault(fact.location, fact)
+            newest_first.setdefault(fact.location, read_source(fact))
     return list(newest_first.values())[::-1]
 
 

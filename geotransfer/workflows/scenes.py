@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,35 @@ from geotransfer.workflows.scene_list import list_scene_ids
 
 N_OPENERS = 8
 """Files opened at a time where a catalog does not say what they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneSource:
+    """A catalog and what is asked of it; kept with its scenes, so that it can be asked again."""
+
+    location: str = ""
+    """As of ``add_scenes``; empty: the scenes came from nowhere that could be asked."""
+    period: str = ""
+    """First and last day, as in ``2021-01/2021-12``; empty: every date."""
+    max_cloud_percent: float | None = None
+    collections: tuple[str, ...] = ()
+    offset: float | None = None
+    """Of every band, whatever the description says; None: as described."""
+
+
+NOWHERE = SceneSource()
+"""Of scenes that were given, not found."""
+
+
+def read_source(fact: ScenesAdded) -> SceneSource:
+    """Return where scenes came from, to ask there again."""
+    return SceneSource(
+        location=fact.location,
+        period=fact.period,
+        max_cloud_percent=fact.max_cloud_percent,
+        collections=fact.collections,
+        offset=fact.offset,
+    )
 
 
 def add_scenes(
@@ -67,85 +96,52 @@ def add_scenes(
         The catalog cannot be read, or none of its scenes can be used; then nothing is added.
     """
     region = find_region(workspace, region_id)
-    survey = survey_region(
-        workspace,
-        region,
-        location,
-        period=period,
-        max_cloud_percent=max_cloud_percent,
-        collections=collections,
-        offset=offset,
-    )
-    return add_survey(
-        workspace,
-        region,
-        survey,
+    source = SceneSource(
         location=location,
         period=period,
         max_cloud_percent=max_cloud_percent,
-        collections=collections,
+        collections=tuple(collections),
         offset=offset,
-        actor=actor,
     )
+    survey = survey_region(workspace, region, source)
+    return add_survey(workspace, region, survey, source=source, actor=actor)
 
 
-def survey_region(
-    workspace: Workspace,
-    region: Region,
-    location: str,
-    *,
-    period: str = "",
-    max_cloud_percent: float | None = None,
-    collections: Sequence[str] = (),
-    offset: float | None = None,
-) -> Survey:
+def survey_region(workspace: Workspace, region: Region, source: SceneSource) -> Survey:
     """Look through a catalog for a region's scenes; only descriptions are read."""
-    start, end = parse_period(period) if period else (None, None)
+    start, end = parse_period(source.period) if source.period else (None, None)
     query = Query(
         outline=region.outline,
         start=start,
         end=end,
-        max_cloud_percent=max_cloud_percent,
-        collections=tuple(collections),
+        max_cloud_percent=source.max_cloud_percent,
+        collections=source.collections,
     )
     survey = survey_catalog(
-        location,
+        source.location,
         query=query,
         sensors=list_own_sensors(workspace),
         access=make_access(workspace.settings),
     )
-    if offset is None:
+    if source.offset is None:
         return survey
-    return replace(survey, scenes=tuple(override_offset(survey.scenes, offset)))
+    return replace(survey, scenes=tuple(override_offset(survey.scenes, source.offset)))
 
 
 def add_survey(
-    workspace: Workspace,
-    region: Region,
-    survey: Survey,
-    *,
-    location: str,
-    period: str = "",
-    max_cloud_percent: float | None = None,
-    collections: Sequence[str] = (),
-    offset: float | None = None,
-    actor: str,
+    workspace: Workspace, region: Region, survey: Survey, *, source: SceneSource, actor: str
 ) -> ScenesAdded:
     """Add what a survey of a catalog found, as ``add_scenes`` does."""
-    complete, exclusions, report = sort_out(workspace, region, survey, offset=offset)
+    complete, exclusions, report = sort_out(workspace, region, survey, offset=source.offset)
     if not complete:
-        raise _explain_nothing(region, location, exclusions, survey.passed_over)
+        raise _explain_nothing(region, source.location, exclusions, survey.passed_over)
     return record_scenes(
         workspace,
         region,
         complete,
         exclusions=exclusions,
         passed_over=survey.passed_over,
-        location=location,
-        period=period,
-        max_cloud_percent=max_cloud_percent,
-        collections=collections,
-        offset=offset,
+        source=source,
         report=report,
         actor=actor,
     )
@@ -159,12 +155,12 @@ def sort_out(
     The third is what the pixels of the first said about their descriptions.
     """
     spec = find_spec(workspace, region.spec_name)
+    access = make_access(workspace.settings)
     usable, unusable = exclude_unusable(survey.scenes, spec.bands, spec_name=spec.name)
-    complete, unopened = complete_scenes(usable, make_access(workspace.settings))
+    complete, unopened = complete_scenes(usable, access)
     checked = check_pixels(
-        workspace, region, complete, make_access(workspace.settings),
-        is_offset_settled=offset is not None,
-    )  # fmt: skip
+        workspace, region, complete, access, is_offset_settled=offset is not None
+    )
     exclusions = [*survey.exclusions, *unusable, *unopened, *checked.exclusions]
     return list(checked.scenes), exclusions, checked.report
 
@@ -217,17 +213,13 @@ def record_scenes(
     *,
     exclusions: Sequence[Exclusion] = (),
     passed_over: Mapping[str, int] | None = None,
-    location: str = "",
-    period: str = "",
-    max_cloud_percent: float | None = None,
-    collections: Sequence[str] = (),
-    offset: float | None = None,
+    source: SceneSource = NOWHERE,
     report: PixelReport | None = None,
     actor: str,
 ) -> ScenesAdded:
     """Append the fact that scenes came in; the grid is chosen once and stays."""
     last = workspace.ledger.read_last(ScenesAdded, region_id=region.region_id)
-    known = list_scene_ids(workspace, region.region_id) if last is not None else {}
+    known = list_scene_ids(workspace, region.region_id)
     fact = ScenesAdded(
         region_id=region.region_id,
         scenes_id=workspace.blobs.put(canonical_json([_strip(scene) for scene in scenes])),
@@ -235,11 +227,11 @@ def record_scenes(
         n_replaced=sum(scene.scene_id in known for scene in scenes),
         grid=last.grid if last else choose_grid(scenes, region),
         tile_px=last.tile_px if last else workspace.settings.tile_px,
-        location=_make_lasting(location),
-        period=period,
-        max_cloud_percent=max_cloud_percent,
-        collections=tuple(collections),
-        offset=offset,
+        location=_make_lasting(source.location),
+        period=source.period,
+        max_cloud_percent=source.max_cloud_percent,
+        collections=source.collections,
+        offset=source.offset,
     )
     left_out = make_exclusion_fact(workspace, region.region_id, exclusions, passed_over=passed_over)
     checked = make_check_fact(workspace, region.region_id, report)
