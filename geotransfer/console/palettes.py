@@ -15,6 +15,8 @@ from enum import StrEnum
 
 from geotransfer.core.legend import CLASS_COLORS
 
+SMALLEST_POWER = -307
+"""Of ten, as a float with all its digits; below it powers become zero."""
 MISSING_COLOR = "#8c8c8c"
 """No figure: a mid grey no ramp contains, legible on light and dark."""
 
@@ -186,7 +188,7 @@ def _round_up(value: float) -> float:
     """Smallest 1, 2, 2.5 or 5 times a power of ten that is not below ``value``; 0 for the rest."""
     if value <= 0:
         return 0.0
-    power = 10.0 ** math.floor(math.log10(value))
+    power = 10.0 ** max(math.floor(math.log10(value)), SMALLEST_POWER)
     steps = (1, 2, 2.5, 5, 10)
     return next(step * power for step in steps if step * power >= value * (1 - 1e-12))
 

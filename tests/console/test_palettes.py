@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from geotransfer.console import palettes
@@ -127,6 +127,8 @@ def test_legend_chart_and_map_say_the_same() -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(float("nan")))))
+@example([5e-324])
+@example([-5e-324])
 def test_fitted_scale_holds_its_values(values: list[float | None]) -> None:
     for scale in SCALES:
         fitted = fit_scale(scale, values)
