@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -173,15 +173,7 @@ def fit_scale(scale: Scale, values: Iterable[float | None]) -> Scale:
         low = -high
     elif scale.form is not Format.DATE:
         low, high = min(0.0, -_round_up(-low)), _round_up(high) or scale.high
-    return Scale(
-        name=scale.name,
-        label=scale.label,
-        low=low,
-        high=high,
-        ramp=scale.ramp,
-        unit=scale.unit,
-        form=scale.form,
-    )
+    return replace(scale, low=low, high=high)
 
 
 def _round_up(value: float) -> float:

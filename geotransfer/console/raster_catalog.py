@@ -27,7 +27,6 @@ from geotransfer.core.legend import APPLICABILITY, CROPLAND, Legend
 from geotransfer.core.region import Region
 from geotransfer.errors import GeoTransferError
 from geotransfer.settings import Settings
-from geotransfer.store.shipped import FOLDER as SHIPPED
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
@@ -215,8 +214,6 @@ class WorkspaceCatalog:
 
     def read_vector(self, name: str, version: str | None) -> bytes | None:
         """Return a vector document by name; None where there is none."""
-        if name == "countries":
-            return (SHIPPED / "countries.geojson").read_bytes()
         if name.startswith("outline/"):
             added = self._open().ledger.read_last(
                 RegionAdded, region_id=name.removeprefix("outline/")

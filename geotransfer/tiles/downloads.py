@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CLIENT_GONE = 499
 _PAGE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For HTML made here: it runs nothing and asks for nothing, whatever it holds."""
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "private, no-cache",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -69,7 +69,7 @@ class Downloads:
         members = await self._run(request, lambda: tuple(self._list_members(region_id)))
         if members is None:
             return Response(status_code=CLIENT_GONE)
-        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{region_id}.zip"'}
+        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{region_id}.zip"'}
         return StreamingResponse(
             stream_archive(members), media_type="application/zip", headers=headers
         )
@@ -84,7 +84,7 @@ class Downloads:
 
 def _attach(data: bytes, media_type: str, file_name: str, *, is_inline: bool = False) -> Response:
     disposition = "inline" if is_inline else "attachment"
-    headers = {**_HEADERS, "Content-Disposition": f'{disposition}; filename="{file_name}"'}
+    headers = {**HEADERS, "Content-Disposition": f'{disposition}; filename="{file_name}"'}
     if media_type.startswith("text/html"):
         headers["Content-Security-Policy"] = _PAGE_POLICY
     return Response(data, media_type=media_type, headers=headers)

@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from geotransfer.errors import GeoTransferError, InputError, NotFound
 from geotransfer.tiles.catalog import RasterCatalog, RasterEntry, RegionFiles
-from geotransfer.tiles.downloads import CLIENT_GONE, NAME, Downloads
+from geotransfer.tiles.downloads import CLIENT_GONE, HEADERS, NAME, Downloads
 from geotransfer.tiles.outlines import read_outlines
 from geotransfer.tiles.vendor import MEDIA_TYPES, read_vendor_file
 
@@ -37,11 +37,6 @@ PREVIEW_PX = 1024
 """Largest side of a preview."""
 MAX_ZOOM = 24
 
-_HEADERS = {
-    "Cache-Control": "private, no-cache",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 _ONE_DAY = "private, max-age=86400"
 _log = logging.getLogger(__name__)
 
@@ -122,7 +117,7 @@ def guard(endpoint: Endpoint) -> Endpoint:
 
 
 def _explain(sentence: str, status: int) -> Response:
-    return JSONResponse({"error": sentence}, status, {**_HEADERS, "Cache-Control": "no-store"})
+    return JSONResponse({"error": sentence}, status, {**HEADERS, "Cache-Control": "no-store"})
 
 
 async def _refuse_unknown(request: Request) -> Response:
@@ -204,7 +199,7 @@ class _Service:
             from geotransfer.tiles.points import read_point
 
             value = asdict(read_point(self._find_entry(request), lon, lat))
-            return JSONResponse({"lon": lon, "lat": lat, **value}, headers=_HEADERS)
+            return JSONResponse({"lon": lon, "lat": lat, **value}, headers=HEADERS)
 
         return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
@@ -227,7 +222,7 @@ class _Service:
                 "minzoom": 0,
                 "maxzoom": info.max_zoom,
             }
-            return JSONResponse(document, headers=_HEADERS)
+            return JSONResponse(document, headers=HEADERS)
 
         return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
@@ -256,7 +251,7 @@ class _Service:
             entry.path,
             media_type="image/tiff; application=geotiff; profile=cloud-optimized",
             filename=f"{region}-{layer}.tif",
-            headers=_HEADERS,
+            headers=HEADERS,
         )
 
     async def send_vendor_file(self, request: Request) -> Response:
@@ -293,7 +288,7 @@ def _answer_cached(request: Request, tag: str, render: Callable[[], bytes | None
     """Answer 304 where the client has it already, 204 where there is nothing to see."""
     # One version of a map never changes; the current one may, so ask again and answer 304.
     caching = {"Cache-Control": _ONE_DAY} if "v" in request.query_params else {}
-    headers = {**_HEADERS, **caching, "ETag": tag}
+    headers = {**HEADERS, **caching, "ETag": tag}
     if _is_known(request, tag):
         return Response(status_code=304, headers=headers)
     png = render()
@@ -312,7 +307,7 @@ def _send_bytes(request: Request, data: bytes, media_type: str) -> Response:
     """Send text, compressed once and then kept; Streamlit would compress it at every request."""
     tag = f'"{blake2b(data, digest_size=12).hexdigest()}"'
     caching = {"Cache-Control": _ONE_DAY} if "v" in request.query_params else {}
-    headers = {**_HEADERS, **caching, "ETag": tag, "Vary": "Accept-Encoding"}
+    headers = {**HEADERS, **caching, "ETag": tag, "Vary": "Accept-Encoding"}
     if _is_known(request, tag):
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
