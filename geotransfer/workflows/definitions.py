@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from geotransfer.core.definition import parse_legend, parse_sensor
 from geotransfer.core.fact import LegendAdded, SensorAdded, SpecAdded
+from geotransfer.core.identity import content_id
 from geotransfer.core.legend import LEGENDS, Legend
 from geotransfer.core.sensor import Sensor
 from geotransfer.core.spec import SPECS, FeatureSpec
@@ -19,6 +21,8 @@ from geotransfer.errors import DefinitionInvalid, NotFound
 from geotransfer.store.workspace import Workspace
 
 MAX_FILE_BYTES = 1 << 20
+
+Row = TypeVar("Row", Legend, FeatureSpec, Sensor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,36 @@ def parse_definition(file: DefinitionFile) -> Any:
         ) from error
 
 
+def _list_newest(rows: Iterable[Row]) -> list[Row]:
+    """Return the newest row of each name, in the order the names came."""
+    return list({row.name: row for row in rows}.values())
+
+
+def _find_row(rows: Iterable[Row], name: str, what: str) -> Row:
+    by_name = {row.name: row for row in rows}
+    if name not in by_name:
+        raise NotFound(
+            f"there is no {what} {name!r}; there are: {', '.join(by_name)}. `geotransfer {what}s"
+            " add FILE` adds one."
+        )
+    return by_name[name]
+
+
+def _is_new(row: Row, rows: Iterable[Row], file: DefinitionFile, what: str) -> bool:
+    """Whether a row is to be added; one of the same name must be the same row."""
+    known = next((other for other in rows if other.name == row.name), None)
+    if known is not None and content_id(known) != content_id(row):
+        raise DefinitionInvalid(
+            f"{file.name}: a {what} called {row.name!r} exists already and is another; models and"
+            " maps were made with it, so choose a new name."
+        )
+    return known is None
+
+
 def list_legends(workspace: Workspace) -> list[Legend]:
     """Return the shipped legends and the workspace's own, in the order they were added."""
     own = [r.fact.legend for r in workspace.ledger.read(LegendAdded)]
-    return list({legend.name: legend for legend in (*LEGENDS.values(), *own)}.values())
+    return _list_newest([*LEGENDS.values(), *own])
 
 
 def find_legend(workspace: Workspace, name: str) -> Legend:
@@ -72,13 +102,7 @@ def find_legend(workspace: Workspace, name: str) -> Legend:
     """
     if name in LEGENDS:
         return LEGENDS[name]
-    rows = {legend.name: legend for legend in list_legends(workspace)}
-    if name not in rows:
-        raise NotFound(
-            f"there is no legend {name!r}; there are: {', '.join(rows)}. `geotransfer legends add"
-            " FILE` adds one."
-        )
-    return rows[name]
+    return _find_row(list_legends(workspace), name, "legend")
 
 
 def add_legend(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Legend:
@@ -90,18 +114,15 @@ def add_legend(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Leg
         The file cannot be used, or the name stands for other classes already.
     """
     legend = parse_legend(parse_definition(file), where=file.name)
-    known = next((x for x in list_legends(workspace) if x.name == legend.name), None)
-    if known is None:
+    if _is_new(legend, list_legends(workspace), file, "legend"):
         workspace.ledger.append(LegendAdded(region_id=None, legend=legend), actor=actor)
-    elif known != legend:
-        raise _explain_taken(file, "legend", legend.name)
     return legend
 
 
 def list_specs(workspace: Workspace) -> list[FeatureSpec]:
     """Return the shipped specs and the workspace's own, in the order they were added."""
     own = [r.fact.spec for r in workspace.ledger.read(SpecAdded)]
-    return list({spec.name: spec for spec in (*SPECS.values(), *own)}.values())
+    return _list_newest([*SPECS.values(), *own])
 
 
 def find_spec(workspace: Workspace, name: str) -> FeatureSpec:
@@ -114,13 +135,7 @@ def find_spec(workspace: Workspace, name: str) -> FeatureSpec:
     """
     if name in SPECS:
         return SPECS[name]
-    rows = {spec.name: spec for spec in list_specs(workspace)}
-    if name not in rows:
-        raise NotFound(
-            f"there is no spec {name!r}; there are: {', '.join(rows)}. `geotransfer specs add FILE`"
-            " adds one."
-        )
-    return rows[name]
+    return _find_row(list_specs(workspace), name, "spec")
 
 
 def is_own(spec: FeatureSpec, legend_name: str) -> bool:
@@ -137,18 +152,15 @@ def add_spec(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Featu
         The file cannot be used, or the name stands for another spec already.
     """
     spec = parse_spec_file(parse_definition(file), where=file.name)
-    known = next((x for x in list_specs(workspace) if x.name == spec.name), None)
-    if known is None:
+    if _is_new(spec, list_specs(workspace), file, "spec"):
         workspace.ledger.append(SpecAdded(region_id=None, spec=spec), actor=actor)
-    elif known.spec_id != spec.spec_id:
-        raise _explain_taken(file, "spec", spec.name)
     return spec
 
 
 def list_own_sensors(workspace: Workspace) -> list[Sensor]:
     """Return the workspace's own sensors, the newest row of each name."""
     own = [r.fact.sensor for r in workspace.ledger.read(SensorAdded)]
-    return list({sensor.name: sensor for sensor in own}.values())
+    return _list_newest(own)
 
 
 def add_sensor(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Sensor:
@@ -157,10 +169,3 @@ def add_sensor(workspace: Workspace, file: DefinitionFile, *, actor: str) -> Sen
     if sensor not in list_own_sensors(workspace):
         workspace.ledger.append(SensorAdded(region_id=None, sensor=sensor), actor=actor)
     return sensor
-
-
-def _explain_taken(file: DefinitionFile, what: str, name: str) -> DefinitionInvalid:
-    return DefinitionInvalid(
-        f"{file.name}: a {what} called {name!r} exists already and is another; models and maps"
-        " were made with it, so choose a new name."
-    )
