@@ -24,7 +24,12 @@ from geotransfer.workflows.refresh_plan import (
     plan_region,
     select_scenes,
 )
-from geotransfer.workflows.refresh_record import merge_rows, record_failure, record_refresh
+from geotransfer.workflows.refresh_record import (
+    UPDATED,
+    merge_rows,
+    record_failure,
+    record_refresh,
+)
 from geotransfer.workflows.tile import PreviousTile, TileResult, TileTask, Tracking
 from geotransfer.workflows.tile_runs import run_tiles
 from geotransfer.workflows.tile_state import locate_history
@@ -32,8 +37,6 @@ from geotransfer.workflows.tile_update import bring_up_to_date
 
 UPDATE_PARTS = ("inputs", "model")
 """A tile whose other parts are the same is updated, not computed whole."""
-UPDATED = "u-"
-"""Begins the names of files that an update wrote: what is in them depends on the state before."""
 
 
 def refresh(
@@ -63,7 +66,7 @@ def refresh(
             results[result.tile_id] = result
             progress(len(results), len(tasks), f"computed {len(results)} of {len(tasks)} tiles")
     except SceneUnreadable as error:
-        record_failure(workspace, planned, str(error), actor=actor)
+        record_failure(workspace, planned, error, actor=actor)
         raise
     rows = merge_rows(
         planned.plan,
@@ -103,9 +106,7 @@ def _make_tasks(
         keys, decision = planned.keys[tile.tile_id], actions[tile.tile_id]
         old = planned.previous.get(tile.tile_id, {})
         state_key = str(old.get("state_key") or "")
-        is_forced = bool(old.get("judged_blocks")) and (
-            planned.last is not None and planned.last.detector_id != planned.rule.detector_id
-        )
+        is_forced = planned.is_forced(tile.tile_id)
         blocks = planned.stale_blocks.get(tile.tile_id, ())
         scenes = tuple(used[i] for i in touching)
         feature_stem = state_stem = keys.feature_key

@@ -10,6 +10,7 @@ import numpy as np
 
 from geotransfer.change.judgement import Rule
 from geotransfer.change.keys import (
+    PARTS,
     TileKeys,
     fingerprint_scene,
     list_library_versions,
@@ -67,9 +68,17 @@ class RefreshPlan:
     republished: frozenset[str]
     """Scenes that came in since the last refresh, new or published anew."""
 
-    def touched(self, scene: Scene) -> list[str]:
-        """Return the tiles a scene lies on."""
-        return [tile.tile_id for tile, found in match_tiles([scene], self.inputs) if found]
+    def touched(self, scenes: Sequence[Scene]) -> list[tuple[Scene, str]]:
+        """Return each scene with every tile it lies on."""
+        found: list[list[str]] = [[] for _ in scenes]
+        for tile, touching in match_tiles(scenes, self.inputs):
+            for i in touching:
+                found[i].append(tile.tile_id)
+        return [(s, tile_id) for s, ids in zip(scenes, found, strict=True) for tile_id in ids]
+
+    def is_forced(self, tile_id: str) -> bool:
+        """Whether pixels of a tile were kept by another detector than the one in force."""
+        return _is_forced(self.previous.get(tile_id), self.last, self.rule)
 
 
 def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
@@ -131,16 +140,19 @@ def _force_judged(
     plan: Plan, previous: Mapping[str, Row], last: RefreshDone | None, rule: Rule
 ) -> Plan:
     """Compute what another detector kept: it was not strict enough, or judgement is off now."""
-    if last is None or not last.n_judged or last.detector_id == rule.detector_id:
-        return plan
     return Plan(
         decisions=tuple(
             Decision(tile_id=d.tile_id, action=Action.COMPUTE, reason="the detector was tightened")
-            if d.action is Action.KEEP and previous[d.tile_id].get("judged_blocks")
+            if d.action is Action.KEEP and _is_forced(previous[d.tile_id], last, rule)
             else d
             for d in plan.decisions
         )
     )
+
+
+def _is_forced(row: Row | None, last: RefreshDone | None, rule: Rule) -> bool:
+    has_judged = row is not None and bool(row.get("judged_blocks"))
+    return has_judged and last is not None and last.detector_id != rule.detector_id
 
 
 def find_tile_models(
@@ -249,7 +261,5 @@ def match_tiles(
 
 def parse_state(row: Row) -> TileState:
     """Rebuild a tile's state from its row."""
-    keys = TileKeys(
-        **{p: str(row[p]) for p in ("inputs", "mask", "spec", "area", "processing", "model")}
-    )
+    keys = TileKeys(**{part: str(row[part]) for part in PARTS})
     return TileState(keys=keys, cpu_s=float(row["full_cpu_s"]))

@@ -16,6 +16,8 @@ from geotransfer.change.reach import N_BINS, remember
 from geotransfer.core.cost import sum_stages
 from geotransfer.core.decision import DecidedBy, SceneDecision
 from geotransfer.core.fact import RefreshDone, RefreshFailed
+from geotransfer.core.scene import Scene
+from geotransfer.errors import SceneUnreadable
 from geotransfer.imagery.grids import measure_pixel_km2
 from geotransfer.store.tables import Row, write_table
 from geotransfer.store.workspace import Workspace
@@ -27,6 +29,9 @@ from geotransfer.workflows.tile_reading import open_cube
 
 NOT_IN_ROWS = ("stages", "moves", "decisions", "has_new_features", "has_new_view")
 """Parts of a result that are summed up in the fact, or have a table of their own."""
+
+UPDATED = "u-"
+"""Begins the names of files that an update wrote: what is in them depends on the state before."""
 
 LEFT_OVER_S = 600
 """Files that no map names are removed once they are this old: another refresh may be at work."""
@@ -199,51 +204,47 @@ def _store_decisions(
     rows = [row for result in results.values() for row in result.decisions]
     decided = {(row.tile_id, row.item_id) for row in rows}
     again = planned.republished & planned.fingerprints.keys()
+    scenes = [scene for scene in planned.inputs.scenes if scene.scene_id in again]
+    reason = "published again with the same checksums"
     rows += [
-        SceneDecision(
-            tile_id=tile_id,
-            item_id=scene.scene_id,
-            sensed_at=scene.sensed_at,
-            test=DecidedBy.METADATA.value,
-            reason="published again with the same checksums",
-            n_pixels=0,
-            n_kept=0,
-            n_computed=0,
-            cpu_s=0.0,
-        )
-        for scene in planned.inputs.scenes
-        if scene.scene_id in again
-        for tile_id in planned.touched(scene)
+        _decide_unread(scene, tile_id, DecidedBy.METADATA, reason)
+        for scene, tile_id in planned.touched(scenes)
         if (tile_id, scene.scene_id) not in decided
     ]
+    return _store_rows(workspace, rows)
+
+
+def _decide_unread(scene: Scene, tile_id: str, test: DecidedBy, reason: str) -> SceneDecision:
+    return SceneDecision(
+        tile_id=tile_id,
+        item_id=scene.scene_id,
+        sensed_at=scene.sensed_at,
+        test=test.value,
+        reason=reason,
+        n_pixels=0,
+        n_kept=0,
+        n_computed=0,
+        cpu_s=0.0,
+    )
+
+
+def _store_rows(workspace: Workspace, rows: Sequence[SceneDecision]) -> str:
     return workspace.blobs.put(write_table([asdict(row) for row in rows])) if rows else ""
 
 
 def record_failure(
-    workspace: Workspace, planned: RefreshPlan, reason: str, *, actor: str
+    workspace: Workspace, planned: RefreshPlan, error: SceneUnreadable, *, actor: str
 ) -> RefreshFailed:
-    """Append the fact that a scene could not be read; its item id is in the error's sentence."""
+    """Append the fact that a scene could not be read."""
+    scenes = [scene for scene in planned.inputs.scenes if scene.scene_id == error.scene_id]
     rows = [
-        SceneDecision(
-            tile_id=tile_id,
-            item_id=scene.scene_id,
-            sensed_at=scene.sensed_at,
-            test=DecidedBy.FAILED.value,
-            reason=reason,
-            n_pixels=0,
-            n_kept=0,
-            n_computed=0,
-            cpu_s=0.0,
-        )
-        for scene in planned.inputs.scenes
-        if f"item {scene.scene_id}:" in reason
-        for tile_id in planned.touched(scene)
+        _decide_unread(scene, tile_id, DecidedBy.FAILED, str(error))
+        for scene, tile_id in planned.touched(scenes)
     ]
-    table = write_table([asdict(row) for row in rows])
     fact = RefreshFailed(
         region_id=planned.region.region_id,
-        reason=reason,
-        decisions_id=workspace.blobs.put(table) if rows else "",
+        reason=str(error),
+        decisions_id=_store_rows(workspace, rows),
     )
     workspace.ledger.append(fact, actor=actor)
     return fact
@@ -253,6 +254,6 @@ def clear_tiles(workspace: Workspace, region_id: str, rows: Sequence[Row]) -> No
     """Remove files of updates that neither the map nor the one before it names."""
     named = {str(row.get(key)) for row in rows for key in ("feature_key", "map_key", "state_key")}
     oldest = time.time() - LEFT_OVER_S
-    for path in workspace.locate_tiles(region_id).glob("u-*"):
+    for path in workspace.locate_tiles(region_id).glob(f"{UPDATED}*"):
         if path.name.split(".")[0] not in named and path.stat().st_mtime < oldest:
             path.unlink(missing_ok=True)
