@@ -12,7 +12,6 @@ from scipy.special import stdtrit
 from geotransfer.accuracy.folds import assign_blocks, choose_block_km, measure_separation
 from geotransfer.core.budget import BudgetCurve, BudgetForecast, BudgetPoint
 from geotransfer.core.estimate import Estimate
-from geotransfer.core.verdict import Verdict
 from geotransfer.errors import TableInvalid
 from geotransfer.transfer.baseline import index_classes
 from geotransfer.transfer.choice import GLOBAL
@@ -215,15 +214,6 @@ def measure_budget(
         n_draws=n_draws,
         n_holdout=int(np.median(held)),
     )
-
-
-def forecast_budget(
-    verdict: Verdict, sizes: tuple[int, ...], *, prior: GainPrior = GP_PRIOR, level: float = 0.90
-) -> tuple[BudgetForecast, ...]:
-    """Expect the gain of more labels than a verdict rests on; see ``forecast_gain``."""
-    if verdict.gain is None:
-        return ()
-    return forecast_gain(verdict.gain, verdict.n_labels, sizes, prior=prior, level=level)
 
 
 def forecast_gain(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from geotransfer.applicability.assess import Assessment, assess_region, predict_new_region
-from geotransfer.core.decode import from_plain
+from geotransfer.applicability.assess import assess_region, predict_new_region
 from geotransfer.core.fact import RefreshDone, RegionAssessed
 from geotransfer.core.identity import canonical_json
 from geotransfer.registry.versions import find_baseline
@@ -116,11 +115,3 @@ def _read_left_out() -> list[float]:
 def _find_year(inputs: RegionScenes) -> int:
     years = sorted(int(scene.sensed_at[:4]) for scene in inputs.scenes)
     return years[len(years) // 2]
-
-
-def find_assessment(workspace: Workspace, region_id: str) -> Assessment | None:
-    """Return a region's newest assessment, or None."""
-    fact = workspace.ledger.read_last(RegionAssessed, region_id=region_id)
-    if fact is None:
-        return None
-    return from_plain(Assessment, json.loads(workspace.blobs.get(fact.assessment_id)))

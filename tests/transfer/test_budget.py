@@ -10,7 +10,7 @@ from geotransfer.errors import JobCancelled, TableInvalid
 from geotransfer.transfer.budget import (
     draw_apart_in_rain,
     draw_blocks,
-    forecast_budget,
+    forecast_gain,
     measure_budget,
 )
 from geotransfer.transfer.fine_tune import fine_tune
@@ -81,7 +81,8 @@ def test_cancel_is_heard(baseline, labels):
 
 def test_a_forecast_starts_at_the_verdict_and_widens(baseline, labels):
     verdict = fine_tune(baseline, CalibrationSet(labels), None, strategies=ARMS[:1]).verdict
-    now, double, far = forecast_budget(verdict, (len(labels), 2 * len(labels), 20 * len(labels)))
+    sizes = (len(labels), 2 * len(labels), 20 * len(labels))
+    now, double, far = forecast_gain(verdict.gain, verdict.n_labels, sizes)
     assert now.gain.value == pytest.approx(verdict.gain.value)
     assert double.gain.value > now.gain.value
     widths = [f.gain.high - f.gain.low for f in (now, double, far)]

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import rasterio
 
+from geotransfer.applicability.assess import Assessment
+from geotransfer.core.decode import from_plain
 from geotransfer.core.fact import RegionAssessed
 from geotransfer.errors import NotFound
 from geotransfer.store.workspace import open_workspace
-from geotransfer.workflows.assess import assess, find_assessment
+from geotransfer.workflows.assess import assess
 from geotransfer.workflows.maps import locate_map
 from geotransfer.workflows.prepare import register_shipped_models
 from geotransfer.workflows.refresh import refresh
+from geotransfer.workflows.views import find_assessment_plain
 from tests.workflows.conftest import set_up_region
 
 
@@ -27,8 +30,9 @@ def test_features_alone_give_a_recommendation_and_a_map(make_settings, clock, wo
 
     fact = assess(workspace, region_id, actor="test")
 
-    found = find_assessment(workspace, region_id)
-    assert found is not None
+    plain = find_assessment_plain(workspace, region_id)
+    assert plain is not None
+    found = from_plain(Assessment, plain)
     assert fact.recommendation == str(found.recommendation)
     assert found.reasons
     assert "prototypes" in fact.source

@@ -11,12 +11,13 @@ import rasterio
 
 from geotransfer.core.spec import S2_SEMIANNUAL
 from geotransfer.store.workspace import open_workspace
-from geotransfer.workflows.assess import assess, find_assessment
+from geotransfer.workflows.assess import assess
 from geotransfer.workflows.maps import locate_map
 from geotransfer.workflows.prepare import BELGIUM, register_shipped_models
 from geotransfer.workflows.refresh import refresh
 from geotransfer.workflows.regions import add_region
 from geotransfer.workflows.scenes import add_scenes
+from geotransfer.workflows.views import find_assessment_plain
 
 
 @pytest.mark.reference
@@ -47,7 +48,7 @@ def test_belgium_is_mapped_and_said_to_be_far_away(
     rates = [(classes[(classes != 255) & (other == code)] == code).mean() for code in (0, 1)]
     assert np.mean(rates) > 0.65
     fact = assess(workspace, "belgium", actor="test")
-    found = find_assessment(workspace, "belgium")
+    found = find_assessment_plain(workspace, "belgium")
     assert found is not None
     assert fact.inside_share.value < 0.6, "most of Belgium is unlike the African samples"
     assert "refuse" in fact.recommendation or "collect" in fact.recommendation
