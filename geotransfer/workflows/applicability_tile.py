@@ -6,7 +6,7 @@ A pixel's answer does not depend on its neighbours, so tiles of any size give th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -81,14 +81,11 @@ class AreaTask:
 class AreaResult:
     """What one tile came to."""
 
-    tile_id: str
     n_pixels: int
     """Pixels answered."""
     sums: tuple[float, ...]
     """Sum of each band over them, in physical values."""
     cpu_s: float
-    read_bytes: int
-    written_bytes: int
 
 
 @lru_cache(maxsize=4)
@@ -109,33 +106,29 @@ def find_class_area(blobs_url: str, area_id: str, code: int) -> Applicability | 
 def compute_area_tile(task: AreaTask) -> AreaResult:
     """Answer one tile; a file that is there already is only read."""
     started = time.thread_time()
-    read_bytes = written_bytes = 0
-    if not task.path.exists():
+    path = task.path
+    if not path.exists():
         source = Path(task.folder) / f"{task.feature_key}.features.tif"
         layers = _answer(task, source)
-        read_bytes = source.stat().st_size
-        written_bytes = write_tile(
-            task.path,
+        write_tile(
+            path,
             layers,
             task.grid,
             task.tile,
             names=[task.layer] * len(layers),
             nodata=find_nodata(task.layer),
         )
-    layers = read_tile(task.path)
+    layers = read_tile(path)
     cpu_s = time.thread_time() - started
     known = layers != find_nodata(task.layer)
     scale = SCALE if layers.dtype == np.uint16 else 1.0
     return AreaResult(
-        tile_id=task.tile.tile_id,
         n_pixels=int(known.any(axis=0).sum()),
         sums=tuple(
             float(band[answered].sum(dtype=np.float64)) * scale
             for band, answered in zip(layers, known, strict=True)
         ),
         cpu_s=cpu_s,
-        read_bytes=read_bytes,
-        written_bytes=written_bytes,
     )
 
 
@@ -189,5 +182,4 @@ def _predict_accuracy(task: AreaTask) -> NDArray[np.uint16]:
 
 def locate_dissimilarity(task: AreaTask) -> Path:
     """Return where the index of a task's tile is."""
-    key = content_id([DISSIMILARITY, task.area_id, task.feature_key, [], None])
-    return Path(task.folder) / f"{key}.{DISSIMILARITY}.tif"
+    return replace(task, layer=DISSIMILARITY, class_codes=(), curve=None).path

@@ -177,11 +177,16 @@ def _draw_places(
     order = rng.permutation(len(rows))
     lonlat = find_lonlat(inputs.grid, rows, cols)[order]
     names = dict(zip(legend.codes, legend.names, strict=True))
-    chances = {
-        legend.names[k]: counts[k] / areas.n_pixels[k]
-        for k in range(len(legend.classes))
-        if areas.n_pixels[k]
-    }
+    strata = tuple(
+        Stratum(
+            name=name,
+            area_km2=areas.areas_km2[k],
+            n_pixels=areas.n_pixels[k],
+            n_places=counts[k],
+        )
+        for k, name in enumerate(legend.names)
+    )
+    chances = {stratum.name: stratum.chance for stratum in strata}
     drawn = [names[int(code)] for code in classes[order]]
     places = tuple(
         Place(
@@ -192,15 +197,6 @@ def _draw_places(
             chance=chances[name],
         )
         for i, name in enumerate(drawn)
-    )
-    strata = tuple(
-        Stratum(
-            name=name,
-            area_km2=areas.areas_km2[k],
-            n_pixels=areas.n_pixels[k],
-            n_places=counts[k],
-        )
-        for k, name in enumerate(legend.names)
     )
     return places, strata
 

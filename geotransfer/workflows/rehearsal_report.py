@@ -9,6 +9,7 @@ from geotransfer.core.estimate import Estimate
 from geotransfer.core.fact import RehearsalMade
 
 DEFAULT_STRATEGY = "gp_correction"
+"""What reference regions rehearse as the fine-tuned model."""
 REGIONAL_STRATEGY = "regional_only"
 
 

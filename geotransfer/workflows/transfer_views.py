@@ -16,10 +16,8 @@ from geotransfer.core.fact import (
 )
 from geotransfer.core.suggestion import Design, Suggestion
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.rehearsal_report import DEFAULT_STRATEGY
 from geotransfer.workflows.views import find_rehearsal
-
-REHEARSED = "gp_correction"
-"""Strategy that reference regions rehearse as the fine-tuned model."""
 
 
 def find_accuracy(workspace: Workspace, region_id: str) -> AccuracyReport | None:
@@ -46,7 +44,7 @@ def find_budget(workspace: Workspace, region_id: str) -> BudgetReport | None:
     rehearsed = find_rehearsal(workspace, region_id)
     if rehearsed is None or not rehearsed.curves:
         return None
-    return BudgetReport(n_labels=0, chosen=REHEARSED, curve=rehearsed.curves[0])
+    return BudgetReport(n_labels=0, chosen=DEFAULT_STRATEGY, curve=rehearsed.curves[0])
 
 
 def find_suggestion(
