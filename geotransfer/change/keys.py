@@ -123,7 +123,7 @@ def fingerprint_scene(scene: Scene, bands: Sequence[str]) -> str:
         parts = [
             [a.name, fingerprint_asset(a), a.band, a.scale, a.offset, a.nodata]
             for a in sorted(scene.assets, key=lambda a: a.name)
-            if a.name in bands or a.name.startswith("mask:")
+            if a.name in bands or a.is_mask
         ]
     except SceneUnreadable as error:
         raise SceneUnreadable(f"item {scene.scene_id}: {error}", scene.scene_id) from None
@@ -136,7 +136,7 @@ def list_mask_rules(scenes: Sequence[Scene]) -> Sequence[object]:
     rules: dict[str, object] = {}
     for scene in scenes:
         for asset in scene.assets:
-            if asset.name.startswith("mask:"):
+            if asset.is_mask:
                 name = asset.name.removeprefix("mask:")
                 rules[f"{scene.sensor}/{name}"] = find_mask_rule(scene, name)
     return sorted(rules.items())

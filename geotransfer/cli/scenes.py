@@ -182,8 +182,8 @@ def list_scenes(context: typer.Context, region: str) -> None:
         {
             "scene": s.scene_id,
             "sensed at": s.sensed_at,
-            "bands": sum(not a.name.startswith("mask:") for a in s.assets),
-            "mask": "yes" if any(a.name.startswith("mask:") for a in s.assets) else "none",
+            "bands": sum(not a.is_mask for a in s.assets),
+            "mask": "yes" if any(a.is_mask for a in s.assets) else "none",
             "MB": f"{sum(a.size_bytes or 0 for a in s.assets) / 1e6:.1f}",
             "tiles by test": decided.get(s.scene_id, "not decided yet"),
         }

@@ -13,7 +13,8 @@ class Asset:
     """One raster file of a scene."""
 
     name: str
-    """Band name in our vocabulary: blue, green, red, nir, swir_1 … or that of a mask."""
+    """Band name in our vocabulary: blue, green, red, nir, swir_1 …; a mask's in its catalog, after
+    ``mask:``."""
     href: str
     """Absolute path or URL."""
     band: int = 1
@@ -25,6 +26,11 @@ class Asset:
     checksum: str = ""
     """Multihash of the file's bytes as the catalog states it, or empty."""
     size_bytes: int | None = None
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it says where the ground is not seen."""
+        return self.name.startswith("mask:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

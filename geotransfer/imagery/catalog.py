@@ -27,6 +27,7 @@ from geotransfer.imagery.access import DIRECT, Access, is_remote, read_document,
 from geotransfer.imagery.folder_description import find_description
 from geotransfer.imagery.raster_folder import read_folder
 from geotransfer.imagery.scene_query import Query, Sieve
+from geotransfer.imagery.scene_sizes import list_needed
 from geotransfer.imagery.sensors import Sensor
 from geotransfer.imagery.stac_items import parse_item
 from geotransfer.imagery.stac_search import is_api, search_items, walk_catalog
@@ -214,9 +215,8 @@ def check_bands(scenes: Sequence[Scene], bands: Sequence[str], *, spec_name: str
 def check_files(scenes: Sequence[Scene], bands: Sequence[str]) -> None:
     """Raise ``SceneUnreadable`` for the first local file that does not exist."""
     for scene in scenes:
-        for asset in scene.assets:
-            wanted = asset.name in bands or asset.name.startswith("mask:")
-            if wanted and not is_remote(asset.href) and not Path(asset.href).exists():
+        for asset in list_needed(scene, bands):
+            if not is_remote(asset.href) and not Path(asset.href).exists():
                 raise SceneUnreadable(
                     f"item {scene.scene_id}: file {asset.href} of band {asset.name!r} does not"
                     " exist; restore it or correct the item."

@@ -46,7 +46,7 @@ def complete_scene(scene: Scene, access: Access = DIRECT) -> Scene:
     """
     if scene.crs and scene.transform and scene.shape:
         return scene
-    asset = next(a for a in scene.assets if not a.name.startswith("mask:"))
+    asset = next(a for a in scene.assets if not a.is_mask)
     try:
         forget_stale(asset.href, access)
         with (

@@ -14,7 +14,7 @@ from geotransfer.imagery.sensors import MaskKind, MaskRule, find_mask_rule
 def find_mask(scene: Scene) -> tuple[Asset | None, MaskRule | None]:
     """Return the scene's mask asset and its rule, or a pair of None."""
     for asset in scene.assets:
-        if asset.name.startswith("mask:"):
+        if asset.is_mask:
             return asset, find_mask_rule(scene, asset.name.removeprefix("mask:"))
     return None, None
 

@@ -47,7 +47,7 @@ class SceneReach:
 
 def list_needed(scene: Scene, bands: Sequence[str]) -> list[Asset]:
     """Return the files of a scene that a map needs: its bands and its mask."""
-    return [a for a in scene.assets if a.name in bands or a.name.startswith("mask:")]
+    return [a for a in scene.assets if a.name in bands or a.is_mask]
 
 
 def measure_sizes(

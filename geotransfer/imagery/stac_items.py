@@ -103,7 +103,7 @@ def _match_bands(name: str, sensor: Sensor) -> list[tuple[str, int]]:
 def _find_own_rule(assets: Sequence[Asset], sensor: Sensor) -> MaskRule | None:
     if sensor.name in SENSORS:
         return None
-    names = [a.name.removeprefix("mask:") for a in assets if a.name.startswith("mask:")]
+    names = [a.name.removeprefix("mask:") for a in assets if a.is_mask]
     return sensor.masks[names[0]] if names else None
 
 
@@ -239,7 +239,7 @@ def _resolve_href(href: str, location: str) -> str:
 def _check_scales(assets: Sequence[Asset], sensor: Sensor, scene_id: str, location: str) -> None:
     scales: dict[tuple[float, float], list[str]] = {}
     for asset in assets:
-        if asset.name.startswith("mask:") or asset.name == "ndvi":
+        if asset.is_mask or asset.name == "ndvi":
             continue
         scales.setdefault((asset.scale, asset.offset), []).append(asset.name)
     if len(scales) > 1:

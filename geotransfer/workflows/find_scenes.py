@@ -91,7 +91,7 @@ def find_scenes(
                 cloud_percent=_find_cloud(scene),
                 overlap=r.region_share,
                 n_bands=sum(scene.find_asset(band) is not None for band in spec.bands),
-                has_mask=any(a.name.startswith("mask:") for a in scene.assets),
+                has_mask=any(a.is_mask for a in scene.assets),
                 size_bytes=by_scene[scene.scene_id],
                 is_known=scene.scene_id in known,
             )

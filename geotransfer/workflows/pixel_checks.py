@@ -70,9 +70,7 @@ def override_offset(scenes: Sequence[Scene], offset: float) -> list[Scene]:
     return [
         replace(
             scene,
-            assets=tuple(
-                a if a.name.startswith("mask:") else replace(a, offset=offset) for a in scene.assets
-            ),
+            assets=tuple(a if a.is_mask else replace(a, offset=offset) for a in scene.assets),
         )
         for scene in scenes
     ]
@@ -201,12 +199,12 @@ def _is_anchor(scene: Scene) -> bool:
         baseline = float(scene.processing_baseline)
     except ValueError:
         return False
-    bands = [a for a in scene.assets if not a.name.startswith("mask:")]
+    bands = [a for a in scene.assets if not a.is_mask]
     return 0 < baseline < OFFSET_BASELINE and all(a.offset == 0 for a in bands)
 
 
 def _exclude(scene: Scene, check: OffsetCheck) -> Exclusion:
-    stated = next(a.offset for a in scene.assets if not a.name.startswith("mask:"))
+    stated = next(a.offset for a in scene.assets if not a.is_mask)
     return Exclusion(
         scene_id=scene.scene_id,
         sensed_at=scene.sensed_at,

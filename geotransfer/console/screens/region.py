@@ -233,7 +233,7 @@ def _show_used_scenes(workspace: Workspace, view: RegionView) -> None:
         f"{len(scenes)} scenes on a grid of {found.grid.width} × {found.grid.height} pixels"
         f" ({found.grid.crs}), in tiles of {found.tile_px} pixels a side."
     )
-    masks = [any(a.name.startswith("mask:") for a in scene.assets) for scene in scenes]
+    masks = [any(a.is_mask for a in scene.assets) for scene in scenes]
     if not all(masks):
         st.warning(
             f"{masks.count(False)} scenes have no cloud mask: clouds in them count as ground."
@@ -246,7 +246,7 @@ def _show_used_scenes(workspace: Workspace, view: RegionView) -> None:
             {
                 "scene": [s.scene_id for s in scenes],
                 "sensed (UTC)": [s.sensed_at[:16].replace("T", " ") for s in scenes],
-                "bands": [sum(not a.name.startswith("mask:") for a in s.assets) for s in scenes],
+                "bands": [sum(not a.is_mask for a in s.assets) for s in scenes],
                 "cloud mask": ["yes" if has else "none" for has in masks],
                 "processing baseline": [s.processing_baseline or "–" for s in scenes],
                 "MB": [sum(a.size_bytes or 0 for a in s.assets) / 1e6 for s in scenes],
