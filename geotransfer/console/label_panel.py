@@ -10,6 +10,7 @@ import streamlit as st
 from geotransfer.console.map.component import show_map
 from geotransfer.console.map.spec import MapSpec, Mark, VectorLayer, View
 from geotransfer.console.map_panel import make_class_legend
+from geotransfer.console.map_sources import make_outline
 from geotransfer.console.previews import REJECTED_COLOR, keep_preview, make_preview
 from geotransfer.console.state import PREFIX, find_actor, run_guarded
 from geotransfer.core.fact import LabelsAdded
@@ -202,12 +203,6 @@ def _show_places(checked: CheckedLabels, key: str) -> None:
         return
     name = keep_preview(document)
     region_id = str(st.session_state.get("region_id") or "")
-    outline = VectorLayer(
-        layer_id="outline",
-        name="Outline",
-        url=f"{PREFIX}/vector/outline/{region_id}.geojson",
-        mark=Mark.LINE,
-    )
     points = VectorLayer(
         layer_id="uploaded",
         name="Uploaded labels",
@@ -224,7 +219,7 @@ def _show_places(checked: CheckedLabels, key: str) -> None:
             " labels; the table of rejected rows gives the reasons.",
             view=View(bounds=bounds),
             focus=name,
-            vectors=(outline, points) if region_id else (points,),
+            vectors=(make_outline(region_id), points) if region_id else (points,),
             height_px=340,
             base_url=PREFIX,
         ),

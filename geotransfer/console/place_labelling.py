@@ -8,7 +8,8 @@ import streamlit as st
 
 from geotransfer.console.clicking_panel import find_imagery_day
 from geotransfer.console.map.component import show_map
-from geotransfer.console.map.spec import MapSpec, Mark, RasterLayer, VectorLayer, View
+from geotransfer.console.map.spec import MapSpec, View
+from geotransfer.console.map_sources import make_ground, make_places_layer
 from geotransfer.console.state import PREFIX, find_actor, run_guarded
 from geotransfer.core.suggestion import Design, Place, Suggestion
 from geotransfer.store.workspace import Workspace
@@ -138,30 +139,4 @@ def _make_close_map(view: RegionView, suggestion_id: str, place: Place) -> MapSp
         vectors=(make_places_layer(f"{suggestion_id}/{place.number}"),),
         height_px=520,
         base_url=PREFIX,
-    )
-
-
-def make_ground(view: RegionView) -> tuple[RasterLayer, ...]:
-    """Return the true-colour composite of the present map, where there is one."""
-    version = view.refresh.map_id[:16] if view.refresh else ""
-    return (
-        RasterLayer(
-            layer_id="ground",
-            name="Composite, true colour",
-            url=f"{PREFIX}/raster/{view.region.region_id}/true-colour/tilejson.json?v={version}",
-            is_smooth=True,
-        ),
-    )
-
-
-def make_places_layer(name: str) -> VectorLayer:
-    """Return suggested places, all (by id) or one (``id/number``), as circles."""
-    return VectorLayer(
-        layer_id="places",
-        name="Suggested places",
-        url=f"{PREFIX}/vector/suggested/{name}.geojson",
-        mark=Mark.CIRCLE,
-        color_property="color",
-        text_property="text",
-        size_px=6,
     )

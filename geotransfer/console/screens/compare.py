@@ -10,7 +10,6 @@ from geotransfer.console.comparison_panel import SIDES, show_cost, show_figures,
 from geotransfer.console.map.component import show_map
 from geotransfer.console.map.spec import (
     MapSpec,
-    Mark,
     RasterLayer,
     SeenView,
     Swipe,
@@ -18,6 +17,7 @@ from geotransfer.console.map.spec import (
     View,
 )
 from geotransfer.console.map_panel import make_raster_legend
+from geotransfer.console.map_sources import find_raster_url, make_outline
 from geotransfer.console.state import (
     PREFIX,
     explain_errors,
@@ -28,7 +28,7 @@ from geotransfer.console.state import (
     show_notice,
     write_address,
 )
-from geotransfer.core.region import RegionKind
+from geotransfer.core.region import Region, RegionKind
 from geotransfer.store.workspace import Workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
 from geotransfer.workflows.comparison import Contender, list_contenders
@@ -174,23 +174,16 @@ def _show_maps(first: Contender, second: Contender) -> None:
 
 
 def _make_raster(side: Side, layer: str, *, layer_id: str) -> RasterLayer:
-    region_id = side.contender.region.region_id
     return RasterLayer(
         layer_id=layer_id,
         name=side.contender.name,
-        url=f"{PREFIX}/raster/{region_id}/{layer}/tilejson.json?v={side.version}",
+        url=find_raster_url(side.contender.region.region_id, layer, side.version),
         is_smooth=side.entries[layer].kind is RasterKind.RGB,
     )
 
 
-def _make_outline(contender: Contender) -> VectorLayer:
-    return VectorLayer(
-        layer_id="outline",
-        name="Outline",
-        url=f"{PREFIX}/vector/outline/{contender.region.region_id}.geojson",
-        mark=Mark.LINE,
-        is_dashed=contender.region.kind is RegionKind.SIMULATED,
-    )
+def _make_outline(region: Region) -> VectorLayer:
+    return make_outline(region.region_id, is_simulated=region.kind is RegionKind.SIMULATED)
 
 
 def _show_swipe(sides: list[Side], layer: str) -> None:
@@ -206,7 +199,7 @@ def _show_swipe(sides: list[Side], layer: str) -> None:
                 _make_raster(first, layer, layer_id="before"),
                 _make_raster(second, layer, layer_id="after"),
             ),
-            vectors=(_make_outline(first.contender),),
+            vectors=(_make_outline(region),),
             swipe=Swipe(before="before", after="after"),
             height_px=480,
             base_url=PREFIX,
@@ -231,7 +224,7 @@ def _show_pair(sides: list[Side], layer: str, *, is_same: bool) -> None:
                     view=view,
                     focus=focus,
                     rasters=(_make_raster(side, layer, layer_id="map"),),
-                    vectors=(_make_outline(side.contender),),
+                    vectors=(_make_outline(region),),
                     height_px=420,
                     base_url=PREFIX,
                 ),

@@ -22,8 +22,8 @@ from geotransfer.console.map.spec import (
     VectorLayer,
 )
 from geotransfer.console.map_panel import make_raster_legend
+from geotransfer.console.map_sources import find_raster_url, make_outline, make_places_layer
 from geotransfer.console.pixel_panel import show_pixel
-from geotransfer.console.place_labelling import make_places_layer
 from geotransfer.console.state import (
     PREFIX,
     find_catalog,
@@ -204,7 +204,7 @@ def _make_spec(view: RegionView, entries: Mapping[str, RasterEntry], choice: Cho
         return RasterLayer(
             layer_id=layer_id,
             name=f"{entries[layer].name}{earlier}",
-            url=f"{PREFIX}/raster/{region_id}/{layer}/tilejson.json?v={version or now}",
+            url=find_raster_url(region_id, layer, version or now),
             opacity=opacity,
             is_smooth=entries[layer].kind is RasterKind.RGB,
         )
@@ -216,15 +216,7 @@ def _make_spec(view: RegionView, entries: Mapping[str, RasterEntry], choice: Cho
         rasters.append(make_layer("before", choice.against, opacity=choice.opacity))
         title += ", swiped against another layer"
     rasters.append(make_layer("now", choice.layer, opacity=choice.opacity))
-    vectors = [
-        VectorLayer(
-            layer_id="outline",
-            name="Outline",
-            url=f"{PREFIX}/vector/outline/{region_id}.geojson",
-            mark=Mark.LINE,
-            is_dashed=view.region.kind is RegionKind.SIMULATED,
-        )
-    ]
+    vectors = [make_outline(region_id, is_simulated=view.region.kind is RegionKind.SIMULATED)]
     if choice.labels_id and choice.labels_id.startswith("suggested/"):
         vectors.append(make_places_layer(choice.labels_id.removeprefix("suggested/")))
     elif choice.labels_id:

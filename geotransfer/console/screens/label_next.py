@@ -6,10 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from geotransfer.console.map.component import show_map
-from geotransfer.console.map.spec import MapSpec, Mark, VectorLayer, View
+from geotransfer.console.map.spec import MapSpec, View
 from geotransfer.console.map_panel import make_ramp_legend
+from geotransfer.console.map_sources import make_ground, make_outline, make_places_layer
 from geotransfer.console.palettes import USEFULNESS
-from geotransfer.console.place_labelling import make_ground, make_places_layer, show_labelling
+from geotransfer.console.place_labelling import show_labelling
 from geotransfer.console.state import (
     PREFIX,
     find_actor,
@@ -154,13 +155,7 @@ def _make_map(view: RegionView, suggestion_id: str, suggestion: Suggestion) -> M
         focus=region_id,
         rasters=make_ground(view) if has_ground else (),
         vectors=(
-            VectorLayer(
-                layer_id="outline",
-                name="Outline",
-                url=f"{PREFIX}/vector/outline/{region_id}.geojson",
-                mark=Mark.LINE,
-                is_dashed=view.region.kind is RegionKind.SIMULATED,
-            ),
+            make_outline(region_id, is_simulated=view.region.kind is RegionKind.SIMULATED),
             make_places_layer(suggestion_id),
         ),
         base_url=PREFIX,
