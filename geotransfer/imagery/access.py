@@ -337,8 +337,7 @@ def forget_stale(href: str, access: Access) -> None:
         if _known_runs.get(href) == access.run_id:
             return
         _known_runs[href] = access.run_id
-    quick = replace(access, n_retries=0)
-    with rasterio.Env(**make_gdal_options(quick, [href]), **_UNCACHED):
+    with open_uncached(href, replace(access, n_retries=0)):
         try:
             rasterio.open(sign(href, access)).close()
         except rasterio.errors.RasterioError:

@@ -17,6 +17,7 @@ from geotransfer.core.definition import refuse
 from geotransfer.core.exclusion import Exclusion, ExclusionReason
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import NotFound
+from geotransfer.imagery.areas import find_middle_longitude
 from geotransfer.imagery.folder_description import DIGITS, FolderDescription, read_description
 
 DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".jp2": "JP2OpenJPEG"}
@@ -229,7 +230,6 @@ def _place_scene(
 
 def _make_noon(day: str, west: float, east: float) -> str:
     """Return the UTC time of local solar noon on a day, kept within that day."""
-    middle = (west + (east if east >= west else east + 360)) / 2
-    hour = min(max(12 - ((middle + 180) % 360 - 180) / 15, 0.0), 23.999)
+    hour = min(max(12 - find_middle_longitude(west, east) / 15, 0.0), 23.999)
     moment = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(hours=hour)
     return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")

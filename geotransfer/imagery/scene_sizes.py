@@ -12,15 +12,13 @@ from functools import partial
 
 import requests
 import shapely
-from pyproj import Transformer
 from shapely.geometry import shape
-from shapely.geometry.base import BaseGeometry
 
 from geotransfer.core.found import SceneSizes
 from geotransfer.core.scene import Asset, Scene
 from geotransfer.errors import GeoTransferError
 from geotransfer.imagery.access import Access, is_http, is_remote, locate_file, make_session, sign
-from geotransfer.imagery.areas import EQUAL_AREA
+from geotransfer.imagery.areas import project_equal_area
 from geotransfer.imagery.scene_query import make_footprint
 from geotransfer.imagery.signers import make_headers
 
@@ -140,11 +138,11 @@ def _estimate_size(scene: Scene) -> int | None:
 
 def measure_reach(scenes: Sequence[Scene], outline: str) -> list[SceneReach]:
     """Return how much of each scene a region takes, from footprints and equal areas."""
-    region = _project(shape(json.loads(outline)))
+    region = project_equal_area(shape(json.loads(outline)))
     window = shapely.box(*region.bounds)
     found = []
     for scene in scenes:
-        footprint = _project(make_footprint(scene.bounds))
+        footprint = project_equal_area(make_footprint(scene.bounds))
         inside = region.intersection(footprint).area
         read = window.intersection(footprint).area
         found.append(
@@ -155,11 +153,6 @@ def measure_reach(scenes: Sequence[Scene], outline: str) -> list[SceneReach]:
             )
         )
     return found
-
-
-def _project(geometry: BaseGeometry) -> BaseGeometry:
-    to_equal_area = Transformer.from_crs("EPSG:4326", EQUAL_AREA, always_xy=True)
-    return shapely.transform(geometry, to_equal_area.transform, interleaved=False)
 
 
 def _find_pixel_m2(scene: Scene) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.scene import Scene
 from geotransfer.imagery.access import find_access, make_gdal_options
+from geotransfer.imagery.areas import find_middle_longitude
 from geotransfer.imagery.scene_windows import read_scene
 
 
@@ -34,10 +35,8 @@ def find_solar_day(scene: Scene) -> str:
     """Return the ISO date of the scene in local solar time, so that one overpass is one day."""
     moment = datetime.fromisoformat(scene.sensed_at.replace("Z", "+00:00"))
     west, _, east, _ = scene.bounds
-    # Across the antimeridian west is the greater; the middle is not on the other side of the globe.
-    middle = (west + (east if east >= west else east + 360)) / 2
-    longitude = (middle + 180) % 360 - 180
-    return (moment + timedelta(hours=longitude / 15)).date().isoformat()
+    hours = find_middle_longitude(west, east) / 15
+    return (moment + timedelta(hours=hours)).date().isoformat()
 
 
 def read_stack(scenes: Sequence[Scene], bands: Sequence[str], grid: Grid, tile: Tile) -> Stack:
