@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.change.judgement import Rule
+from geotransfer.change.update import Predict
 from geotransfer.core.decision import SceneDecision
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.layer import Layer
@@ -250,6 +251,20 @@ def predict_pixels(
     shown = probability[1:] if len(model.legend.classes) == 2 else probability
     observations = counts.sum(axis=0).astype(np.uint16)
     return np.concatenate([classes[None], encode_probability(shown), observations[None]])
+
+
+def make_predict(task: TileTask) -> Predict:
+    """Return the function that maps some pixels of a task's tile."""
+    model = load_cached_model(task.blobs_url, task.model_id)
+    places = None if model.is_global else locate_pixels(task.grid, task.tile).reshape(2, -1)
+
+    def predict(
+        values: NDArray[np.float32], counts: NDArray[np.uint16], pixels: NDArray[np.intp]
+    ) -> NDArray[np.uint16]:
+        position = None if places is None else places[:, pixels]
+        return predict_pixels(model, values, counts, position)
+
+    return predict
 
 
 def write_layers(task: TileTask, layers: Array, path: Path, meter: StageMeter) -> int:

@@ -14,13 +14,11 @@ from geotransfer.change.update import TilePixels, compute_pixels
 from geotransfer.core.legend import NODATA_CLASS
 from geotransfer.core.scene import Scene
 from geotransfer.errors import StoreError
-from geotransfer.imagery.grids import locate_pixels
 from geotransfer.imagery.observations import Observation
 from geotransfer.imagery.rasters import read_tile
-from geotransfer.workflows.models import load_cached_model
-from geotransfer.workflows.tile import TileTask, predict_pixels
+from geotransfer.workflows.tile import TileTask, make_predict
 from geotransfer.workflows.tile_reading import TileReader
-from geotransfer.workflows.tile_state import read_history
+from geotransfer.workflows.tile_state import make_state, read_history
 
 N_EXACT = 64
 """Pixels of a tile whose exact keeping is checked for bugs."""
@@ -69,18 +67,10 @@ def audit_tile(task: AuditTask) -> AuditedTile:
     reader = TileReader(tile, tracking, inside)
     reader.known |= {scene.scene_id: scene for scene in history.scenes}
     scenes = tuple(scene for scene in tile.scenes if scene.scene_id in reader.known)
-    n_measured, n_periods = len(tile.spec.measured), len(tile.spec.periods)
+    n_measured = len(tile.spec.measured)
     values = read_tile(Path(tile.feature_path), range(n_measured)).reshape(n_measured, -1)
-    path = Path(tile.map_path)
-    stored = history.layers if history.map_name == path.name else read_tile(path)
-    layers = stored.reshape(-1, inside.size)
-    state = TilePixels(
-        values=values,
-        counts=history.counts.reshape(n_periods, -1),
-        layers=layers,
-        pending=history.pending.reshape(n_periods, -1),
-        age=history.age.ravel(),
-    )
+    state = make_state(history, Path(tile.map_path), values=values)
+    layers = state.layers
     unknown = np.asarray(state.pending.any(axis=1) | task.is_checked)
     observations = reader.list_observations(
         scenes, [period for i, period in enumerate(tile.spec.periods) if unknown[i]]
@@ -117,11 +107,8 @@ def _compute(
     tile: TileTask, state: TilePixels, observations: list[Observation], pixels: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16], NDArray[np.uint16]]:
     """Return measured columns, counts and map layers of some pixels, all observations known."""
-    model = load_cached_model(tile.blobs_url, tile.model_id)
     values, counts = compute_pixels(state, observations, pixels, spec=tile.spec)
-    places = None if model.is_global else locate_pixels(tile.grid, tile.tile).reshape(2, -1)
-    position = None if places is None else places[:, pixels]
-    return values, counts, predict_pixels(model, values, counts, position)
+    return values, counts, make_predict(tile)(values, counts, pixels)
 
 
 def _check_exact(

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geotransfer.change.update import TilePixels
+from geotransfer.imagery.rasters import read_tile
 from geotransfer.store.atomic import replace_atomically
 
 
@@ -112,3 +114,16 @@ def read_history(path: Path) -> TileHistory | None:
             )
     except FileNotFoundError:
         return None
+
+
+def make_state(history: TileHistory, map_path: Path, *, values: NDArray[np.float32]) -> TilePixels:
+    """Return a tile's state with its pixels in one line; ``values`` are its measured columns."""
+    layers = history.layers if history.map_name == map_path.name else read_tile(map_path)
+    n_periods = len(history.counts)
+    return TilePixels(
+        values=values,
+        counts=history.counts.reshape(n_periods, -1),
+        layers=layers.reshape(len(layers), -1),
+        pending=history.pending.reshape(n_periods, -1),
+        age=history.age.ravel(),
+    )

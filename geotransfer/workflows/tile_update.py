@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,10 @@ from geotransfer.change.update import (
 from geotransfer.core.decision import DecidedBy, SceneDecision
 from geotransfer.core.decode import from_plain
 from geotransfer.core.scene import Scene
-from geotransfer.imagery.grids import locate_pixels, mask_outline
+from geotransfer.imagery.grids import mask_outline
 from geotransfer.imagery.observations import Observation
 from geotransfer.imagery.rasters import read_tile
 from geotransfer.workflows.costing import StageMeter
-from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.tile import (
     PreviousTile,
     TileResult,
@@ -34,7 +34,7 @@ from geotransfer.workflows.tile import (
     Tracking,
     compute_tile,
     count_tile,
-    predict_pixels,
+    make_predict,
     write_features,
     write_layers,
 )
@@ -42,6 +42,7 @@ from geotransfer.workflows.tile_reading import TileReader
 from geotransfer.workflows.tile_state import (
     KnownScene,
     TileHistory,
+    make_state,
     read_history,
     write_history,
 )
@@ -149,7 +150,9 @@ class _TileUpdate:
         """Read, decide, compute and write."""
         came = self._read_new()
         with self.meter.measure("detector"):
-            state = self._load_state()
+            # Measured columns are read only where some pixel is computed.
+            unread = np.zeros((0, self.inside.size), dtype=np.float32)
+            state = make_state(self.history, Path(self.previous.map_path), values=unread)
             state = add_pending(state, self._count_touched(came), self.inside.ravel())
             self.touched_last = state.pending[-1] > 0
         if self.previous.is_other_model:
@@ -237,18 +240,6 @@ class _TileUpdate:
             cpu_s=0.0,
         )
 
-    def _load_state(self) -> TilePixels:
-        history, path = self.history, Path(self.previous.map_path)
-        layers = history.layers if history.map_name == path.name else read_tile(path)
-        n_periods = len(self.task.spec.periods)
-        return TilePixels(
-            values=np.zeros((0, self.inside.size), dtype=np.float32),
-            counts=history.counts.reshape(n_periods, -1),
-            layers=layers.reshape(len(layers), -1),
-            pending=history.pending.reshape(n_periods, -1),
-            age=history.age.ravel(),
-        )
-
     def _count_touched(self, came: list[_Came]) -> NDArray[np.uint8]:
         touched = np.zeros((len(self.task.spec.periods), self.inside.size), dtype=np.uint8)
         for scene in came:
@@ -268,22 +259,16 @@ class _TileUpdate:
         layers = self._predict(values, state.counts, np.arange(self.inside.size))
         return replace(state, values=values, layers=layers)
 
-    @property
-    def _predict(self) -> Predict:
-        model = load_cached_model(self.task.blobs_url, self.task.model_id)
-        places = (
-            None if model.is_global
-            else locate_pixels(self.task.grid, self.task.tile).reshape(2, -1)
-        )  # fmt: skip
+    @cached_property
+    def _unmetered_predict(self) -> Predict:
+        return make_predict(self.task)
 
-        def predict(
-            values: NDArray[np.float32], counts: NDArray[np.uint16], pixels: NDArray[np.intp]
-        ) -> NDArray[np.uint16]:
-            position = None if places is None else places[:, pixels]
-            with self.meter.measure("predict"):
-                return predict_pixels(model, values, counts, position)
-
-        return predict
+    def _predict(
+        self, values: NDArray[np.float32], counts: NDArray[np.uint16], pixels: NDArray[np.intp]
+    ) -> NDArray[np.uint16]:
+        predict = self._unmetered_predict
+        with self.meter.measure("predict"):
+            return predict(values, counts, pixels)
 
     def _update(self, state: TilePixels) -> Update:
         forced = np.full(self.inside.size, self.previous.is_forced)
