@@ -30,13 +30,21 @@ def show_totals(costs: Sequence[RegionCost], entries: Sequence[CostEntry], rates
     """Show what was spent and avoided, in CPU time and, where a rate is set, money and energy."""
     spent = RunCost(cpu_s=sum(entry.cpu_s for entry in entries))
     avoided = RunCost(cpu_s=sum(cost.avoided.cpu_s for cost in costs))
+    titles = ("Spent", "Avoided by only-if-changed", "Share avoided")
+    show_saving(spent, avoided, rates, titles=titles)
+
+
+def show_saving(
+    spent: RunCost, avoided: RunCost, rates: Rates, *, titles: tuple[str, str, str]
+) -> None:
+    """Show what was spent, what was avoided and its share of both, under these titles."""
     both = spent.cpu_s + avoided.cpu_s
     left, middle, right = st.columns(3)
-    left.metric("Spent", format_cpu(spent.cpu_s))
+    left.metric(titles[0], format_cpu(spent.cpu_s))
     left.caption(describe_rates(spent, rates))
-    middle.metric("Avoided by only-if-changed", format_cpu(avoided.cpu_s))
+    middle.metric(titles[1], format_cpu(avoided.cpu_s))
     middle.caption(describe_rates(avoided, rates))
-    right.metric("Share avoided", f"{avoided.cpu_s / both:.0%}" if both else "–")
+    right.metric(titles[2], f"{avoided.cpu_s / both:.0%}" if both else "–")
     right.caption("of what computing everything at each refresh would have used")
 
 

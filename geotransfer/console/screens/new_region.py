@@ -104,12 +104,11 @@ def _pick_outline() -> str | None:
 
 
 def _show_scenes(workspace: Workspace) -> None:
-    waiting = [
-        v.region for v in load_views() if v.region.kind is not RegionKind.TABLE and not v.n_scenes
-    ]
+    mappable = [v for v in load_views() if v.region.kind is not RegionKind.TABLE]
+    waiting = [v.region for v in mappable if not v.n_scenes]
     if not waiting:
         st.caption("Every region has scenes. To add more to one, give its catalog again here.")
-    regions = waiting or [v.region for v in load_views() if v.region.kind is not RegionKind.TABLE]
+    regions = waiting or [v.region for v in mappable]
     if not regions:
         st.info("Add a region first.")
         return

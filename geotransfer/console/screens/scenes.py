@@ -6,7 +6,7 @@ import streamlit as st
 
 from geotransfer.console.ages_panel import show_ages
 from geotransfer.console.audit_panel import show_audit
-from geotransfer.console.cost_panel import describe_rates
+from geotransfer.console.cost_panel import show_saving
 from geotransfer.console.scenes_panel import (
     show_decision_table,
     show_exclusions,
@@ -14,7 +14,6 @@ from geotransfer.console.scenes_panel import (
     show_timeline,
 )
 from geotransfer.console.schedule_panel import show_schedule
-from geotransfer.console.stages import format_cpu
 from geotransfer.console.state import (
     explain_errors,
     find_workspace,
@@ -115,12 +114,5 @@ def _show_saved(workspace: Workspace, view: RegionView) -> None:
     # With audits and training, as the Cost page tells it: checking is part of the price.
     costs = _load_costs(workspace.settings, workspace.ledger.count(), workspace)
     spent = costs.get(view.region.region_id, view.total)
-    avoided = view.avoided
-    both = spent.cpu_s + avoided.cpu_s
-    a, b, c = st.columns(3)
-    a.metric("Spent on this map", format_cpu(spent.cpu_s))
-    a.caption(describe_rates(spent, rates))
-    b.metric("Saved so far", format_cpu(avoided.cpu_s))
-    b.caption(describe_rates(avoided, rates))
-    c.metric("Share saved", f"{avoided.cpu_s / both:.0%}" if both else "–")
-    c.caption("of what computing everything at each refresh would have used")
+    titles = ("Spent on this map", "Saved so far", "Share saved")
+    show_saving(spent, view.avoided, rates, titles=titles)
