@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 SHIFT_LIMIT_PX = 0.5
@@ -35,6 +35,12 @@ class SceneCheck:
         return self.shift_px is not None and self.shift_px > SHIFT_LIMIT_PX
 
 
+def list_shifted(checks: Iterable[SceneCheck]) -> tuple[SceneCheck, ...]:
+    """Return the scenes that lie more than half a pixel off, the farthest first."""
+    found = [check for check in checks if check.is_shifted]
+    return tuple(sorted(found, key=lambda check: -(check.shift_px or 0.0)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelReport:
     """All scenes that came in together."""
@@ -48,5 +54,4 @@ class PixelReport:
     @property
     def shifted(self) -> tuple[SceneCheck, ...]:
         """Scenes that lie more than half a pixel off, the farthest first."""
-        found = [check for check in self.scenes if check.is_shifted]
-        return tuple(sorted(found, key=lambda check: -(check.shift_px or 0.0)))
+        return list_shifted(self.scenes)

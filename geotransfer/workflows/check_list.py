@@ -6,7 +6,7 @@ import json
 
 from geotransfer.core.decode import from_plain
 from geotransfer.core.fact import PixelsChecked
-from geotransfer.core.pixel_check import SHIFT_LIMIT_PX, PixelReport, SceneCheck
+from geotransfer.core.pixel_check import SHIFT_LIMIT_PX, PixelReport, SceneCheck, list_shifted
 from geotransfer.store.workspace import Workspace
 
 SHOWN = 3
@@ -28,10 +28,7 @@ def describe_checks(workspace: Workspace, region_id: str) -> list[str]:
     Scenes that were left out are told with the other exclusions.
     """
     told = []
-    shifted = sorted(
-        (c for c in list_checks(workspace, region_id) if c.is_shifted),
-        key=lambda check: -(check.shift_px or 0.0),
-    )
+    shifted = list_shifted(list_checks(workspace, region_id))
     if shifted:
         first = ", ".join(f"{c.scene_id} ({c.shift_px:.1f} px)" for c in shifted[:SHOWN])
         more = f" and {len(shifted) - SHOWN} more" if len(shifted) > SHOWN else ""
