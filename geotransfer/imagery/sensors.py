@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from geotransfer.core.scene import Scene
 from geotransfer.core.sensor import MaskKind, MaskRule, Sensor
 from geotransfer.core.spec import BANDS
-from geotransfer.errors import NotFound
 
 __all__ = ["MaskKind", "MaskRule", "Sensor"]
 
@@ -74,23 +73,6 @@ def find_sensor(collection: str, platform: str, own: Sequence[Sensor] = ()) -> S
         if sensor.name.lower() == collection.lower() or any(w in words for w in sensor.collections):
             return sensor
     return LANDSAT if "landsat" in words else SENTINEL_2
-
-
-def choose_sensor(name: str, own: Sequence[Sensor] = ()) -> Sensor:
-    """Return a row by its name.
-
-    Raises
-    ------
-    NotFound
-        No sensor is called that; the message lists what there is.
-    """
-    rows: Mapping[str, Sensor] = {**SENSORS, **{sensor.name: sensor for sensor in own}}
-    if name not in rows:
-        raise NotFound(
-            f"there is no sensor {name!r}; there are: {', '.join(rows)}. `geotransfer sensors add"
-            " FILE` adds one."
-        )
-    return rows[name]
 
 
 def find_mask_rule(scene: Scene, mask_asset: str) -> MaskRule | None:
