@@ -254,7 +254,7 @@ def _derive_columns() -> list[Column]:
     return columns
 
 
-_HALF_YEARS = (
+HALF_YEARS = (
     Period(name="S1", months=(1, 2, 3, 4, 5, 6)),
     Period(name="S2", months=(7, 8, 9, 10, 11, 12)),
 )
@@ -262,7 +262,7 @@ _HALF_YEARS = (
 S2_SEMIANNUAL = FeatureSpec(
     name="s2-semiannual",
     version=1,
-    periods=_HALF_YEARS,
+    periods=HALF_YEARS,
     measured=tuple(column for season in SEASONS for column in _measure_season(season)),
     derived=tuple(_derive_columns()),
 )
@@ -271,7 +271,7 @@ S2_SEMIANNUAL = FeatureSpec(
 S2_SEMIANNUAL_CLIMATE = FeatureSpec(
     name="s2-semiannual-climate",
     version=2,
-    periods=_HALF_YEARS,
+    periods=HALF_YEARS,
     measured=(
         *S2_SEMIANNUAL.measured,
         Column(name="rain_S1", statistic="static", band="rain_S1"),

@@ -12,6 +12,7 @@ from geotransfer.core.definition import BAND, check_keys, check_name, refuse
 from geotransfer.core.spec import (
     DEVIATIONS,
     FORMULAS,
+    HALF_YEARS,
     STATISTICS,
     Column,
     FeatureSpec,
@@ -35,10 +36,7 @@ ALL_MONTHS = tuple(range(1, 13))
 
 CALENDARS: Mapping[str, tuple[Period, ...]] = {
     "year": (Period(name="year", months=ALL_MONTHS),),
-    "half-years": (
-        Period(name="S1", months=ALL_MONTHS[:6]),
-        Period(name="S2", months=ALL_MONTHS[6:]),
-    ),
+    "half-years": HALF_YEARS,
     "quarters": tuple(
         Period(name=f"Q{k + 1}", months=ALL_MONTHS[3 * k : 3 * k + 3]) for k in range(4)
     ),
