@@ -38,11 +38,12 @@ def find_quantile(
     return _blank(found, count)
 
 
-def find_median(
-    dn: NDArray[np.int16], valid: NDArray[np.bool_], bands: Sequence[str]
-) -> NDArray[np.float32]:
-    """Return the median of each band; the mean of the middle two where dates are even."""
-    return find_quantile(dn, valid, 0.5)
+def make_quantile(share: float) -> Rule:
+    """Return the rule that takes a quantile of each band.
+
+    The median is the mean of the middle two where dates are even.
+    """
+    return lambda dn, valid, bands: find_quantile(dn, valid, share)
 
 
 def find_mean(
@@ -63,20 +64,6 @@ def find_spread(
     centre = wide.sum(axis=0) / count
     squares = np.where(valid[:, None], wide - centre, 0) ** 2
     return _blank(np.sqrt(squares.sum(axis=0) / count) * DN_SCALE, valid.sum(axis=0))
-
-
-def find_minimum(
-    dn: NDArray[np.int16], valid: NDArray[np.bool_], bands: Sequence[str]
-) -> NDArray[np.float32]:
-    """Return the smallest value of each band."""
-    return find_quantile(dn, valid, 0.0)
-
-
-def find_maximum(
-    dn: NDArray[np.int16], valid: NDArray[np.bool_], bands: Sequence[str]
-) -> NDArray[np.float32]:
-    """Return the largest value of each band."""
-    return find_quantile(dn, valid, 1.0)
 
 
 def take_first(
@@ -144,12 +131,12 @@ def _blank(values: NDArray[np.floating], count: NDArray[np.int64]) -> NDArray[np
 
 
 RULES: Mapping[str, Rule] = {
-    "median": find_median,
+    "median": make_quantile(0.5),
     "mean": find_mean,
-    "minimum": find_minimum,
-    "maximum": find_maximum,
-    "p10": lambda dn, valid, bands: find_quantile(dn, valid, 0.1),
-    "p90": lambda dn, valid, bands: find_quantile(dn, valid, 0.9),
+    "minimum": make_quantile(0.0),
+    "maximum": make_quantile(1.0),
+    "p10": make_quantile(0.1),
+    "p90": make_quantile(0.9),
     "spread": find_spread,
     "first": take_first,
     "last": take_last,
