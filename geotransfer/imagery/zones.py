@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import rasterio
 from exactextract import exact_extract
 
 from geotransfer.core.legend import Legend
@@ -62,8 +63,6 @@ def summarize_zones(
 
 
 def _read_crs(path: Path) -> str:
-    import rasterio
-
     with rasterio.open(path) as file:
         return str(file.crs)
 

@@ -131,11 +131,7 @@ def check_outline(geometries: Sequence[BaseGeometry], *, where: str) -> str:
     if not polygons:
         raise OutlineInvalid(f"{where}: no polygon in it; draw or export the region's outline.")
     for number, polygon in enumerate(polygons, start=1):
-        if not polygon.is_valid:
-            raise OutlineInvalid(
-                f"{where}: polygon {number} is not valid ({is_valid_reason(polygon)}); repair it"
-                " (QGIS: Fix geometries)."
-            )
+        check_valid(polygon, number, where=where)
         if 180 < polygon.bounds[2] - polygon.bounds[0] <= 360:
             raise OutlineInvalid(
                 f"{where}: polygon {number} spans more than half the globe; if it crosses the"
@@ -149,6 +145,15 @@ def check_outline(geometries: Sequence[BaseGeometry], *, where: str) -> str:
             " no degrees; the file's CRS is stated wrongly."
         )
     return canonical_json(mapping(force_2d(geometry))).decode()
+
+
+def check_valid(polygon: BaseGeometry, number: int, *, where: str) -> None:
+    """Raise ``OutlineInvalid`` for a polygon that crosses itself, by its number in the file."""
+    if not polygon.is_valid:
+        raise OutlineInvalid(
+            f"{where}: polygon {number} is not valid ({is_valid_reason(polygon)}); repair it"
+            " (QGIS: Fix geometries)."
+        )
 
 
 def wrap_longitudes(geometry: BaseGeometry) -> BaseGeometry:

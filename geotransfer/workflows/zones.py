@@ -7,17 +7,22 @@ from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
-from shapely import is_valid_reason
 
-from geotransfer.core.fact import RefreshDone, ZonesSummarized
-from geotransfer.errors import NotFound, OutlineInvalid
+from geotransfer.core.fact import ZonesSummarized
+from geotransfer.errors import OutlineInvalid
 from geotransfer.imagery.grids import measure_pixel_km2
 from geotransfer.imagery.zones import summarize_zones
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_legend
 from geotransfer.workflows.maps import locate_map
 from geotransfer.workflows.progress import Progress, ignore_progress
-from geotransfer.workflows.regions import MAX_OUTLINE_BYTES, find_region, read_frame
+from geotransfer.workflows.region_pixels import find_map
+from geotransfer.workflows.regions import (
+    MAX_OUTLINE_BYTES,
+    check_valid,
+    find_region,
+    read_frame,
+)
 from geotransfer.workflows.scene_list import load_scenes
 
 MAX_ZONES = 100_000
@@ -42,11 +47,7 @@ def summarize_region(
         The file has no CRS, no polygon, or one that crosses itself.
     """
     region = find_region(workspace, region_id)
-    done = workspace.ledger.read_last(RefreshDone, region_id=region_id)
-    if done is None:
-        raise NotFound(
-            f"region {region_id!r} has no map yet; run `geotransfer refresh {region_id}` first."
-        )
+    done = find_map(workspace, region_id)
     progress(0, 2, f"reading {file_name}")
     polygons = read_polygons(data, file_name)
     progress(1, 2, f"summarising {len(polygons)} polygons")
@@ -91,11 +92,7 @@ def read_polygons(data: bytes, file_name: str) -> gpd.GeoDataFrame:
     for number, geometry in enumerate(frame.geometry, start=1):
         if geometry is None or geometry.is_empty or not geometry.geom_type.endswith("Polygon"):
             raise OutlineInvalid(f"{file_name}: feature {number} is no polygon; leave it out.")
-        if not geometry.is_valid:
-            raise OutlineInvalid(
-                f"{file_name}: polygon {number} is not valid ({is_valid_reason(geometry)}); repair"
-                " it (QGIS: Fix geometries)."
-            )
+        check_valid(geometry, number, where=file_name)
     if frame.geometry.name != "geometry":
         frame = frame.rename_geometry("geometry")
     frame = frame.reset_index(drop=True)
