@@ -11,8 +11,8 @@ from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.console.strategy_panel import name_strategy
 from geotransfer.console.waiting import list_running
 from geotransfer.core.budget import BudgetCurve, BudgetReport, BudgetStep, answer_budget, list_steps
-from geotransfer.core.fact import LabelsAdded
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.output_list import list_kept_labels
 from geotransfer.workflows.submit import submit_budget
 from geotransfer.workflows.transfer_views import find_budget
 from geotransfer.workflows.views import RegionView
@@ -26,10 +26,8 @@ def show_budget(workspace: Workspace, view: RegionView) -> None:
     """Show what more labels would bring, in words first; or let it be measured."""
     region_id = view.region.region_id
     report = find_budget(workspace, region_id)
-    has_labels = any(
-        r.fact.role == "calibration" and workspace.blobs.exists(r.fact.labels_id)
-        for r in workspace.ledger.read(LabelsAdded, region_id=region_id)
-    )
+    kept = list_kept_labels(workspace, region_id)
+    has_labels = any(fact.role == "calibration" for fact in kept)
     if report is None:
         st.markdown(
             "Accuracy against the number of labels, on whole blocks of your own labels held out:"

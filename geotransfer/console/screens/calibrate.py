@@ -21,6 +21,7 @@ from geotransfer.console.waiting import list_running, show_running_jobs
 from geotransfer.core.fact import FineTuneDone, LabelsAdded
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.output_list import list_kept_labels
 from geotransfer.workflows.promote import find_verdict
 from geotransfer.workflows.submit import submit_fine_tune
 from geotransfer.workflows.views import RegionView
@@ -65,13 +66,8 @@ def show() -> None:
 
 
 def _list_calibration(workspace: Workspace, region_id: str) -> list[LabelsAdded]:
-    facts = workspace.ledger.read(LabelsAdded, region_id=region_id)
-    kept = [
-        r.fact
-        for r in facts
-        if r.fact.role == "calibration" and workspace.blobs.exists(r.fact.labels_id)
-    ]
-    return kept[::-1]
+    kept = list_kept_labels(workspace, region_id)
+    return [fact for fact in reversed(kept) if fact.role == "calibration"]
 
 
 def _show_fine_tune(workspace: Workspace, view: RegionView) -> None:

@@ -34,11 +34,12 @@ from geotransfer.console.state import (
     show_notice,
     write_address,
 )
-from geotransfer.core.fact import LabelsAdded, RefreshDone
+from geotransfer.core.fact import RefreshDone
 from geotransfer.core.region import RegionKind
 from geotransfer.core.suggestion import Design
 from geotransfer.store.workspace import Workspace
 from geotransfer.tiles.catalog import RasterEntry, RasterKind
+from geotransfer.workflows.output_list import list_kept_labels
 from geotransfer.workflows.transfer_views import find_suggestion
 from geotransfer.workflows.views import RegionView
 
@@ -174,11 +175,9 @@ def _list_rivals(
 
 
 def _list_uploads(workspace: Workspace, region_id: str) -> dict[str, str]:
-    facts = [r.fact for r in workspace.ledger.read(LabelsAdded, region_id=region_id)]
     return {
         fact.labels_id: f"{fact.file_name}: {fact.n_rows} {fact.role}"
-        for fact in reversed(facts)
-        if workspace.blobs.exists(fact.labels_id)
+        for fact in reversed(list_kept_labels(workspace, region_id))
     }
 
 
