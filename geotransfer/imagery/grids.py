@@ -120,10 +120,10 @@ def _find_bounds(scene: Scene, crs: str) -> tuple[float, float, float, float]:
         return min(xs), min(ys), max(xs), max(ys)
     if scene.crs and scene.transform and scene.shape:
         height, width = scene.shape
-        return _bound_ring(scene.crs, crs, _trace_edges(Affine(*scene.transform), width, height))
+        return _bound_ring(scene.crs, crs, trace_edges(Affine(*scene.transform), width, height))
     west, south, east, north = scene.bounds
     across = (east - west) % 360
-    edges = _trace_edges(Affine(across, 0, west, 0, north - south, south), 1, 1)
+    edges = trace_edges(Affine(across, 0, west, 0, north - south, south), 1, 1)
     return _bound_ring("EPSG:4326", crs, edges)
 
 
@@ -131,10 +131,13 @@ EDGE_POINTS = 32
 """Straight edges bend in another projection; each is followed at this many points."""
 
 
-def _trace_edges(affine: Affine, width: float, height: float) -> list[tuple[float, float]]:
-    steps = np.linspace(0, 1, EDGE_POINTS)
+def trace_edges(
+    affine: Affine, width: float, height: float, *, n_points: int = EDGE_POINTS
+) -> list[tuple[float, float]]:
+    """Return points along the edges of a raster, once round, ``n_points`` an edge."""
+    steps = np.linspace(0, 1, n_points)
     ring = [(t * width, 0.0) for t in steps] + [(width, t * height) for t in steps]
-    ring += [(t * width, height) for t in steps] + [(0.0, t * height) for t in steps]
+    ring += [(t * width, height) for t in steps[::-1]] + [(0.0, t * height) for t in steps[::-1]]
     return [affine @ point for point in ring]
 
 

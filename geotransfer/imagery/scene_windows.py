@@ -32,7 +32,7 @@ from geotransfer.imagery.access import (
     strip_secrets,
 )
 from geotransfer.imagery.foreign_grids import read_positions
-from geotransfer.imagery.grids import make_geobox, mask_shape
+from geotransfer.imagery.grids import make_geobox, mask_shape, trace_edges
 from geotransfer.imagery.masks import find_bad, find_mask
 from geotransfer.imagery.raster_files import open_raster
 
@@ -40,6 +40,8 @@ DN_SCALE = 1e-4
 """Every band is brought to int16 at this scale and offset 0; exact where the source has it too."""
 DN_LIMIT = 32_000
 
+COVERAGE_EDGE_POINTS = 17
+"""Points an edge of a footprint is followed at where it is asked which pixels it covers."""
 ALIGNED_PX = 1e-3
 """Grids that differ by less than this share of a pixel are the same grid."""
 
@@ -279,12 +281,8 @@ def find_coverage(scene: Scene, geobox: GeoBox) -> NDArray[np.bool_]:
     """Return where a scene has pixels at all, shape (y, x): needed where it states no nodata."""
     if scene.crs is None or scene.transform is None or scene.shape is None:
         return np.ones(geobox.shape, dtype=bool)
-    affine = Affine(*scene.transform)
     height, width = scene.shape
-    edge = np.linspace(0, 1, 17)
-    across = [(t * width, 0) for t in edge] + [(width, t * height) for t in edge]
-    back = [((1 - t) * width, height) for t in edge] + [(0, (1 - t) * height) for t in edge]
-    ring = [affine @ point for point in (*across, *back)]
+    ring = trace_edges(Affine(*scene.transform), width, height, n_points=COVERAGE_EDGE_POINTS)
     outline = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
     if scene.crs != str(geobox.crs):
         outline = transform_geom(scene.crs, str(geobox.crs), outline)
