@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-STAGES = ("read", "composite", "predict", "write", "detector", "audit", "training")
-"""What CPU seconds go into; what no stage claims is *other*."""
 OTHER_STAGE = "other"
+"""What no stage claims."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,8 @@ class RunCost:
     area_km2: float = 0.0
     """Area computed."""
     stages: Mapping[str, float] = field(default_factory=dict)
-    """Of ``cpu_s``, the seconds measured inside each stage; the rest belongs to none."""
+    """Of ``cpu_s``, the seconds measured inside each stage (read, composite, predict, write,
+    detector, audit); the rest belongs to none."""
 
     @property
     def other_cpu_s(self) -> float:

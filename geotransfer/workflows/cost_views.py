@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from geotransfer.core.cost import OTHER_STAGE, Rates, RunCost
@@ -11,6 +11,7 @@ from geotransfer.core.fact import (
     ApplicabilityMapped,
     AuditDone,
     BudgetMeasured,
+    Fact,
     FineTuneDone,
     ModelRegistered,
     RefreshDone,
@@ -19,6 +20,16 @@ from geotransfer.core.fact import (
 from geotransfer.core.forecast import UnitCosts
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.views import find_unit_cost, sum_costs
+
+_WHOLE_STAGES: Mapping[
+    type[AuditDone | FineTuneDone | BudgetMeasured | ApplicabilityMapped], str
+] = {
+    AuditDone: "audit",
+    FineTuneDone: "training",
+    BudgetMeasured: "training",
+    ApplicabilityMapped: "applicability",
+}
+"""Work for a region that is one stage as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +41,7 @@ class CostEntry:
     month: str
     """``YYYY-MM``, UTC."""
     stage: str
-    """One of ``core.cost.STAGES``, or what no stage claims."""
+    """One of ``RunCost.stages``, what a whole run counts as, or what no stage claims."""
     cpu_s: float
 
 
@@ -69,10 +80,10 @@ def read_rates(workspace: Workspace) -> Rates:
 def list_cost_entries(workspace: Workspace) -> list[CostEntry]:
     """Return what was spent by region, month and stage, the oldest month first."""
     spent: dict[tuple[str | None, str, str], float] = defaultdict(float)
-    for region_id, at, stages in _list_spending(workspace):
-        for stage, cpu_s in stages.items():
+    for work in _list_work(workspace):
+        for stage, cpu_s in work.stages.items():
             if cpu_s > 0:
-                spent[region_id, at[:7], stage] += cpu_s
+                spent[work.fact.region_id, work.at[:7], stage] += cpu_s
     return [
         CostEntry(region_id=region_id, month=month, stage=stage, cpu_s=cpu_s)
         for (region_id, month, stage), cpu_s in sorted(
@@ -81,46 +92,53 @@ def list_cost_entries(workspace: Workspace) -> list[CostEntry]:
     ]
 
 
-def _list_spending(workspace: Workspace) -> Iterator[tuple[str | None, str, dict[str, float]]]:
-    """Yield region, time and CPU seconds by stage of everything that was measured."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One piece of work that was measured."""
+
+    fact: Fact
+    at: str
+    cost: RunCost
+    stages: Mapping[str, float]
+
+
+def _list_work(workspace: Workspace) -> Iterator[_Work]:
+    """Yield everything that was measured, kind by kind."""
     ledger = workspace.ledger
     for done in ledger.read(RefreshDone):
         cost = done.fact.cost
-        yield done.fact.region_id, done.at, {**cost.stages, OTHER_STAGE: cost.other_cpu_s}
-    for audit in ledger.read(AuditDone):
-        yield audit.fact.region_id, audit.at, {"audit": audit.fact.cost.cpu_s}
-    for tuned in ledger.read(FineTuneDone):
-        yield tuned.fact.region_id, tuned.at, {"training": tuned.fact.cost.cpu_s}
-    for measured in ledger.read(BudgetMeasured):
-        yield measured.fact.region_id, measured.at, {"training": measured.fact.cost.cpu_s}
-    for mapped in ledger.read(ApplicabilityMapped):
-        yield mapped.fact.region_id, mapped.at, {"applicability": mapped.fact.cost.cpu_s}
+        stages = {**cost.stages, OTHER_STAGE: cost.other_cpu_s}
+        yield _Work(fact=done.fact, at=done.at, cost=cost, stages=stages)
+    for kind, stage in _WHOLE_STAGES.items():
+        for recorded in ledger.read(kind):
+            cost = recorded.fact.cost
+            yield _Work(fact=recorded.fact, at=recorded.at, cost=cost, stages={stage: cost.cpu_s})
     for made in ledger.read(ModelRegistered):
         # A fine-tuned model's cost is told by its fine-tune.
         if made.fact.version.region_id is None:
-            yield None, made.at, {"training": made.fact.version.lineage.cost.cpu_s}
+            cost = made.fact.version.lineage.cost
+            yield _Work(fact=made.fact, at=made.at, cost=cost, stages={"training": cost.cpu_s})
 
 
 def list_region_costs(workspace: Workspace) -> list[RegionCost]:
     """Return the cost of every region that had a refresh, in the order regions were added."""
     rates = read_rates(workspace)
+    spent: dict[str | None, list[RunCost]] = defaultdict(list)
     refreshes: dict[str | None, list[RefreshDone]] = defaultdict(list)
-    for recorded in workspace.ledger.read(RefreshDone):
-        refreshes[recorded.fact.region_id].append(recorded.fact)
-    beside: dict[str | None, list[RunCost]] = defaultdict(list)
     audits: dict[str | None, list[RunCost]] = defaultdict(list)
-    for audit in workspace.ledger.read(AuditDone):
-        audits[audit.fact.region_id].append(audit.fact.cost)
-    for kind in (AuditDone, FineTuneDone, BudgetMeasured, ApplicabilityMapped):
-        for told in workspace.ledger.read(kind):
-            beside[told.fact.region_id].append(told.fact.cost)  # type: ignore[attr-defined]  # each has one
+    for work in _list_work(workspace):
+        spent[work.fact.region_id].append(work.cost)
+        if isinstance(work.fact, RefreshDone):
+            refreshes[work.fact.region_id].append(work.fact)
+        elif isinstance(work.fact, AuditDone):
+            audits[work.fact.region_id].append(work.cost)
     regions = {r.fact.region.region_id: r.fact.region for r in workspace.ledger.read(RegionAdded)}
     found = []
     for region in regions.values():
         facts = refreshes.get(region.region_id, [])
         if not facts:
             continue
-        total = sum_costs([*(fact.cost for fact in facts), *beside[region.region_id]])
+        total = sum_costs(spent[region.region_id])
         found.append(
             RegionCost(
                 region_id=region.region_id,
