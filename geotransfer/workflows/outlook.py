@@ -36,7 +36,6 @@ class ReachPoint:
     at: str
     reach: float
     """Mean over all regions measured up to now."""
-    n_regions: int
 
 
 def trace_reach(workspace: Workspace) -> dict[RegionKind, tuple[ReachPoint, ...]]:
@@ -74,7 +73,7 @@ def _trace_mean(measured: Sequence[tuple[str, str, float]]) -> tuple[ReachPoint,
         known[region_id] = value
         mean = sum(known.values()) / len(known)
         if not points or not math.isclose(points[-1].reach, mean, abs_tol=1e-9):
-            points.append(ReachPoint(at=at, reach=mean, n_regions=len(known)))
+            points.append(ReachPoint(at=at, reach=mean))
     return tuple(points)
 
 

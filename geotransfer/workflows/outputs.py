@@ -107,14 +107,14 @@ _TILE_COLUMNS = (
     "confirmed_at",
     "n_inside",
     "n_valid",
+    "full_cpu_s",
 )
 
 
 def _read_tiles(workspace: Workspace, view: RegionView) -> list[dict[str, object]]:
     done = workspace.ledger.read_last(RefreshDone, region_id=view.region.region_id)
     rows = read_table(workspace.blobs.get(done.tiles_id)) if done else []
-    columns = (*_TILE_COLUMNS, "full_cpu_s")
-    return [{name: row.get(name) for name in columns} for row in rows]
+    return [{name: row.get(name) for name in _TILE_COLUMNS} for row in rows]
 
 
 def _make_tile_table(workspace: Workspace, view: RegionView) -> bytes | None:

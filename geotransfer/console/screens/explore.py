@@ -83,7 +83,6 @@ class Choice:
 
     layer: str
     opacity: float
-    has_ground: bool
     against: str | None
     """Address of a layer to swipe against, ``layer`` or ``layer@version``."""
     labels_id: str | None
@@ -151,7 +150,6 @@ def _choose(workspace: Workspace, view: RegionView, entries: Mapping[str, Raster
     return Choice(
         layer=layer,
         opacity=opacity,
-        has_ground=opacity < 1,
         against=against,
         labels_id=labels_id,
         clicking=clicking,
@@ -209,7 +207,7 @@ def _make_spec(view: RegionView, entries: Mapping[str, RasterEntry], choice: Cho
         )
 
     rasters = []
-    if choice.has_ground and GROUND in entries and choice.layer != GROUND:
+    if choice.opacity < 1 and GROUND in entries and choice.layer != GROUND:
         rasters.append(make_layer("ground", GROUND, opacity=1.0))
     if choice.against:
         rasters.append(make_layer("before", choice.against, opacity=choice.opacity))
