@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,9 @@ from geotransfer.accuracy.folds import (
     measure_separation,
 )
 from geotransfer.accuracy.knndm import assign_knndm_folds
-from geotransfer.core.estimate import Estimate
+from geotransfer.accuracy.matrix import evaluate_rows
+from geotransfer.core.estimate import Estimate, Evaluation
+from geotransfer.core.legend import Legend
 from geotransfer.core.verdict import DistanceGain, StrategyResult
 from geotransfer.errors import InputError
 from geotransfer.transfer.baseline import index_classes
@@ -255,6 +257,34 @@ def describe_strategies(
             )
         )
     return tuple(sorted(rows, key=lambda row: -row.auc.value))
+
+
+def evaluate_held_out(
+    legend: Legend,
+    held: HeldOut,
+    classes: Integers,
+    folds: Folds,
+    *,
+    estimand: str,
+    note: str,
+    seed: int,
+) -> Evaluation:
+    """Evaluate one strategy's answers against the labels' class codes, (n,).
+
+    Whole blocks are resampled, single rows where they were held out at random.
+    """
+    scores = held.scores
+    evaluation = evaluate_rows(
+        np.array(legend.codes)[scores.argmax(axis=0)],
+        classes,
+        scores[1] if len(legend.classes) == 2 else None,
+        legend,
+        estimand=estimand,
+        separation_km=None if folds.block_km is None else folds.buffer_km,
+        groups=None if estimand == "random" else folds.groups,
+        seed=seed,
+    )
+    return replace(evaluation, note=f"{note} {evaluation.note}".strip())
 
 
 def split_distances(

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.accuracy.folds import measure_separation
-from geotransfer.accuracy.matrix import evaluate_rows
 from geotransfer.core.estimate import Evaluation
 from geotransfer.core.verdict import DistanceGain, Verdict, VerdictKind
 from geotransfer.errors import JobCancelled, LeakRefused, SpecMismatch
@@ -23,6 +22,7 @@ from geotransfer.transfer.choice import (
     choose_strategy,
     count_classes,
     describe_strategies,
+    evaluate_held_out,
     measure_gain_by_distance,
     plan_blocks,
     plan_knndm,
@@ -351,7 +351,6 @@ def _find_reach(chosen: HeldOut) -> float | None:
 def _evaluate(
     baseline: Model, labels: Samples, held_out: HeldOut, folds: Folds, seed: int
 ) -> Evaluation:
-    legend, scores = baseline.legend, held_out.scores
     is_spatial = folds.block_km is not None
     if is_spatial:
         note = (
@@ -360,14 +359,12 @@ def _evaluate(
         )
     else:
         note = "Your labels held out at random: their neighbours trained the model; it flatters."
-    evaluation = evaluate_rows(
-        np.array(legend.codes)[scores.argmax(axis=0)],
+    return evaluate_held_out(
+        baseline.legend,
+        held_out,
         labels.classes,
-        scores[1] if len(legend.classes) == 2 else None,
-        legend,
+        folds,
         estimand="spatial-blocks" if is_spatial else "random",
-        separation_km=folds.buffer_km if is_spatial else None,
-        groups=folds.groups if is_spatial else None,
+        note=note,
         seed=seed,
     )
-    return replace(evaluation, note=f"{note} {evaluation.note}".strip())

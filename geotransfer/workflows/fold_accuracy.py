@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from geotransfer.transfer.choice import (
     Folds,
     HeldOut,
     Trial,
+    evaluate_held_out,
     match_folds,
     plan_blocks,
     plan_random,
@@ -89,7 +90,15 @@ def judge_by_folds(
     figures = tuple(
         NamedEvaluation(
             name=_name_figure(name, folds, strategy is GLOBAL),
-            evaluation=_evaluate(baseline.legend, held, targets, folds, name, seed, labels),
+            evaluation=evaluate_held_out(
+                baseline.legend,
+                held,
+                targets,
+                folds,
+                estimand=name,
+                note=_describe_held(held),
+                seed=seed,
+            ),
         )
         for name, folds, held in tried
     )
@@ -116,35 +125,14 @@ def _name_figure(scheme: str, folds: Folds, is_global: bool) -> str:
     return f"{model}, {how}"
 
 
-def _evaluate(
-    legend: Legend,
-    held: HeldOut,
-    targets: NDArray[np.int64],
-    folds: Folds,
-    scheme: str,
-    seed: int,
-    labels: Samples,
-) -> Evaluation:
-    scores = held.scores
-    is_random = scheme == "random"
-    evaluation = evaluate_rows(
-        np.array(legend.codes)[scores.argmax(axis=0)],
-        targets,
-        scores[1] if len(legend.classes) == 2 else None,
-        legend,
-        estimand=scheme,
-        separation_km=folds.buffer_km if scheme == "spatial-blocks" else None,
-        groups=None if is_random else folds.groups,
-        seed=seed,
-    )
+def _describe_held(held: HeldOut) -> str:
     distances = held.distance_km[np.isfinite(held.distance_km)]
     told = (
         f"Judged labels lie a median of {np.median(distances):.2g} km from those that trained. "
         if len(distances)
         else ""
     )
-    note = f"{told}Labels at places somebody chose: indicative. {evaluation.note}"
-    return replace(evaluation, note=note.strip())
+    return f"{told}Labels at places somebody chose: indicative."
 
 
 def _measure_by_distance(
