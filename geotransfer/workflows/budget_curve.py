@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from geotransfer.core.budget import BudgetCurve, BudgetForecast, BudgetPoint, BudgetReport
+from geotransfer.core.budget import BudgetCurve, BudgetPoint, BudgetReport
 from geotransfer.core.estimate import Estimate
 from geotransfer.core.fact import BudgetMeasured, FineTuneDone
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.region import Region, RegionKind
+from geotransfer.core.verdict import Verdict
 from geotransfer.errors import InputError, LabelsInvalid, NotFound
 from geotransfer.registry.versions import find_baseline
 from geotransfer.store.workspace import Workspace
@@ -28,6 +29,8 @@ from geotransfer.workflows.source import load_source
 N_DRAWS = 10
 MIN_LABELS = 30
 """Fewer leave nothing to hold out and to vary."""
+LOOK_AHEAD = (1, 2, 4, 8)
+"""Times the labels there are: numbers of labels whose gain is forecast."""
 
 
 def measure_region_budget(
@@ -72,7 +75,8 @@ def measure_region_budget(
         raise LabelsInvalid(
             f"{len(samples)} labels are too few for a curve; bring at least {MIN_LABELS}."
         )
-    chosen = _find_chosen(workspace, region_id)
+    verdict = _find_last_verdict(workspace, region_id)
+    chosen = _find_chosen(verdict)
     strategies: tuple[Strategy, ...] = (chosen,)
     if chosen.name != RegionalOnly().name:
         strategies += (RegionalOnly(),)
@@ -94,17 +98,19 @@ def measure_region_budget(
         seed=seed,
         check=count,
     )
+    n_labels = len(samples)
+    gain = _find_gain_now(verdict, curve, chosen.name, n_labels)
     report = BudgetReport(
-        n_labels=len(samples),
+        n_labels=n_labels,
         chosen=chosen.name,
         curve=curve,
-        forecasts=_look_ahead(workspace, region_id, curve, chosen.name, len(samples)),
+        forecasts=forecast_gain(gain, n_labels, tuple(n_labels * k for k in LOOK_AHEAD)),
     )
     fact = BudgetMeasured(
         region_id=region_id,
         labels_id=labels.labels_id,
         report_id=workspace.blobs.put(canonical_json(report)),
-        n_labels=len(samples),
+        n_labels=n_labels,
         gain=_find_largest(curve, chosen.name).gain,
         cost=meter.read(),
     )
@@ -118,12 +124,16 @@ def _load_global(workspace: Workspace, region: Region) -> Model:
     return load_cached_model(workspace.blobs_url, version.model_id)
 
 
-def _find_chosen(workspace: Workspace, region_id: str) -> Strategy:
+def _find_last_verdict(workspace: Workspace, region_id: str) -> Verdict | None:
+    if workspace.ledger.read_last(FineTuneDone, region_id=region_id) is None:
+        return None
+    return find_verdict(workspace, region_id)
+
+
+def _find_chosen(verdict: Verdict | None) -> Strategy:
     """Return the strategy that the last verdict's labels chose; without one the default."""
     default: Strategy = GaussianProcess()
-    if workspace.ledger.read_last(FineTuneDone, region_id=region_id) is None:
-        return default
-    rows = find_verdict(workspace, region_id).strategies
+    rows = () if verdict is None else verdict.strategies
     name = next((row.strategy for row in rows if row.is_chosen), default.name)
     return next((s for s in STRATEGIES if s.name == name), default)
 
@@ -138,26 +148,15 @@ def _find_largest(curve: BudgetCurve, strategy: str) -> BudgetPoint:
     return points[-1]
 
 
-def _look_ahead(
-    workspace: Workspace, region_id: str, curve: BudgetCurve, chosen: str, n_labels: int
-) -> tuple[BudgetForecast, ...]:
-    """Forecast the gain of all labels there are, and of two, four and eight times as many."""
-    gain = _find_gain_now(workspace, region_id, curve, chosen, n_labels)
-    sizes = tuple(n_labels * factor for factor in (1, 2, 4, 8))
-    return forecast_gain(gain, n_labels, sizes)
-
-
 def _find_gain_now(
-    workspace: Workspace, region_id: str, curve: BudgetCurve, chosen: str, n_labels: int
+    verdict: Verdict | None, curve: BudgetCurve, chosen: str, n_labels: int
 ) -> Estimate:
     """Return the gain of the labels there are: the verdict's, or what the curve would make it.
 
     What one set of labels may differ by stands for the error of the curve's last point.
     """
-    if workspace.ledger.read_last(FineTuneDone, region_id=region_id) is not None:
-        verdict = find_verdict(workspace, region_id)
-        if verdict.gain is not None and verdict.n_labels == n_labels:
-            return verdict.gain
+    if verdict is not None and verdict.gain is not None and verdict.n_labels == n_labels:
+        return verdict.gain
     last = _find_largest(curve, chosen)
     gain, _ = predict_gain(last.gain.value, last.spread, prior=GP_PRIOR, n_labels=n_labels)
     return gain
