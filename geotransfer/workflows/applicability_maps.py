@@ -5,7 +5,7 @@ Tile by tile on the scheduler of the settings; the map does not depend on tiles,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from geotransfer.core.fact import ApplicabilityMapped, RefreshDone
 from geotransfer.core.grid import Tile, cut_tiles
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.legend import APPLICABILITY, Legend
+from geotransfer.core.spec import FeatureSpec
 from geotransfer.errors import InputError
 from geotransfer.imagery.rasters import Array, read_tile, write_cog
 from geotransfer.imagery.scheduler import run_tasks
@@ -48,7 +49,7 @@ from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.region_pixels import find_map, read_feature_keys
 from geotransfer.workflows.regions import find_region
-from geotransfer.workflows.scene_list import load_scenes
+from geotransfer.workflows.scene_list import RegionScenes, load_scenes
 from geotransfer.workflows.source_area import SourceArea, fit_source_area
 from geotransfer.workflows.transfer_views import find_applicability
 
@@ -66,6 +67,9 @@ class _Work:
     done: RefreshDone
     area_id: str
     legend: Legend
+    spec: FeatureSpec
+    inputs: RegionScenes
+    feature_keys: Mapping[str, str]
     curve: AccuracyCurve | None
     tags: dict[str, str]
 
@@ -129,6 +133,9 @@ def map_source_area(
         done=done,
         area_id=area_id,
         legend=load_cached_model(workspace.blobs_url, done.model_id).legend,
+        spec=find_spec(workspace, find_region(workspace, region_id).spec_name),
+        inputs=load_scenes(workspace, region_id),
+        feature_keys=read_feature_keys(workspace, done),
         curve=curve,
         tags={
             "fold_rule": source.area.fold_rule,
@@ -180,10 +187,7 @@ def _map_layer(
     work: _Work, layer: str, progress: Progress, place: tuple[int, int]
 ) -> list[AreaResult]:
     """Compute a layer's tiles and put them together as one raster."""
-    workspace, region_id = work.workspace, str(work.done.region_id)
-    inputs = load_scenes(workspace, region_id)
-    spec = find_spec(workspace, find_region(workspace, region_id).spec_name)
-    keys = read_feature_keys(workspace, work.done)
+    workspace, inputs, keys = work.workspace, work.inputs, work.feature_keys
     tasks = [
         AreaTask(
             layer=layer,
@@ -191,11 +195,11 @@ def _map_layer(
             area_id=work.area_id,
             class_codes=work.legend.codes if layer == CLASSES else (),
             curve=work.curve if layer == EXPECTED else None,
-            spec=spec,
+            spec=work.spec,
             grid=inputs.grid,
             tile=tile,
             feature_key=keys[tile.tile_id],
-            folder=str(workspace.locate_tiles(region_id)),
+            folder=str(workspace.locate_tiles(str(work.done.region_id))),
         )
         for tile in cut_tiles(inputs.grid, inputs.tile_px)
         if tile.tile_id in keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from geotransfer.applicability.assess import assess_region, predict_new_region
-from geotransfer.core.fact import RefreshDone, RegionAssessed
+from geotransfer.core.fact import RegionAssessed
 from geotransfer.core.identity import canonical_json
 from geotransfer.registry.versions import find_baseline
 from geotransfer.store.shipped import REGIONS, locate_shipped
@@ -16,11 +16,7 @@ from geotransfer.workflows.progress import Progress, ignore_progress
 from geotransfer.workflows.region_pixels import draw_pixels, find_map
 from geotransfer.workflows.regions import find_region
 from geotransfer.workflows.scene_list import RegionScenes, load_scenes
-from geotransfer.workflows.source_area import (
-    SourceArea,
-    fit_source_area,
-    measure_source_robustness,
-)
+from geotransfer.workflows.source_area import fit_source_area, measure_source_robustness
 
 N_PIXELS = 4000
 """Pixels the figures rest on, drawn with a seed over the whole region."""
@@ -66,7 +62,15 @@ def assess(
         seed=seed,
         n_threads=workspace.settings.thread_count,
     )
-    _map_where_it_applies(workspace, done, source, actor, progress)
+    # Of the model that made the map: a fine-tuned one has learnt from labels too.
+    is_global = done.model_id == baseline.model_id
+    map_source_area(
+        workspace,
+        done,
+        source if is_global else fit_source_area(workspace, region, done.model_id),
+        actor=actor,
+        progress=lambda _done, _planned, what: progress(3, 4, what),
+    )
     fact = RegionAssessed(
         region_id=region_id,
         model_id=baseline.model_id,
@@ -78,29 +82,6 @@ def assess(
     workspace.ledger.append(fact, actor=actor)
     progress(4, 4, str(assessment.recommendation))
     return fact
-
-
-def _map_where_it_applies(
-    workspace: Workspace,
-    done: RefreshDone,
-    source: SourceArea,
-    actor: str,
-    progress: Progress,
-) -> None:
-    """Map the area of the model that made the map: a fine-tuned one has learnt from labels too."""
-    region = find_region(workspace, str(done.region_id))
-    if (
-        done.model_id
-        != find_baseline(workspace, region.spec_name, legend_name=region.legend_name).model_id
-    ):
-        source = fit_source_area(workspace, region, done.model_id)
-    map_source_area(
-        workspace,
-        done,
-        source,
-        actor=actor,
-        progress=lambda _done, _planned, what: progress(3, 4, what),
-    )
 
 
 def _read_left_out() -> list[float]:
