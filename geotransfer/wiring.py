@@ -20,7 +20,6 @@ from geotransfer.workflows.costing import read_cpu_s
 from geotransfer.workflows.job_views import PlanView
 from geotransfer.workflows.progress import Progress
 
-Arguments = Mapping[str, Any]
 Verb = Callable[[Workspace, Command, Progress, str], object]
 
 REPORT_EVERY_S = 0.5

@@ -29,9 +29,6 @@ class TileState:
     keys: TileKeys
     cpu_s: float
     """CPU seconds of its last computation: what keeping it avoids."""
-    read_bytes: int = 0
-    computed_at: str = ""
-    confirmed_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

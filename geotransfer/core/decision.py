@@ -26,10 +26,6 @@ class DecidedBy(StrEnum):
     """A file could not be read; the map stayed as it was."""
 
 
-EXACT = (DecidedBy.METADATA, DecidedBy.CONTENT, DecidedBy.NO_VALID_PIXEL, DecidedBy.PROOF)
-"""Tests that only a bug can make wrong."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneDecision:
     """One scene that came, changed or went, on one tile. Rows of ``RefreshDone.decisions_id``."""

@@ -12,7 +12,6 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-
 Decoder = Callable[[Any], Any]
 
 
@@ -21,7 +20,7 @@ def from_plain(cls: type[T], data: Any) -> T:
 
     Unknown keys are left out, so a value written by a newer minor version can still be read.
     """
-    return cast("T", _find_decoder(typing.cast("Any", cls))(data))
+    return cast("T", _find_decoder(cast("Any", cls))(data))
 
 
 @lru_cache(maxsize=1024)

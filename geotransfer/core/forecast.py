@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-DAYS_A_YEAR = 365.25
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCosts:

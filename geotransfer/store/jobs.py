@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -149,8 +150,7 @@ class JobQueue:
         """Give a job back at once: nobody waits out the lease of a worker told to stop."""
         now = self._clock()
         with self._engine.connect() as connection, hold_writing(connection):
-            self._check_owner(connection, job_id, worker_id)
-            row = connection.execute(sa.select(JOBS).where(JOBS.c.job_id == job_id)).one()
+            row = self._check_owner(connection, job_id, worker_id)
             connection.execute(
                 sa.update(JOBS)
                 .where(JOBS.c.job_id == job_id)
@@ -198,10 +198,12 @@ class JobQueue:
             jobs = [_parse_job(row) for row in connection.execute(query)]
         return [job for job in jobs if region_id is None or job.command.region_id == region_id]
 
-    def _check_owner(self, connection: sa.Connection, job_id: str, worker_id: str) -> None:
+    def _check_owner(self, connection: sa.Connection, job_id: str, worker_id: str) -> sa.Row[Any]:
+        """Return a worker's job as it is stored, or raise ``JobLost``."""
         row = connection.execute(sa.select(JOBS).where(JOBS.c.job_id == job_id)).one()
         if row.state != JobState.RUNNING.value or row.worker_id != worker_id:
             raise JobLost(f"job {job_id} is no longer this worker's; its result is left out.")
+        return row
 
     def _end(
         self,
