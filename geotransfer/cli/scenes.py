@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from geotransfer.cli.context import explain_errors, find_session
 from geotransfer.core.found import FoundScenes
 from geotransfer.errors import InputError
-from geotransfer.workflows.exclusions import RegionExclusions
+
+if TYPE_CHECKING:
+    # Vectors and rasters load slowly, and every command would wait for them.
+    from geotransfer.workflows.exclusions import RegionExclusions
 
 scenes_app = typer.Typer(help="Find, add, list and leave out scenes.", no_args_is_help=True)
 
@@ -64,6 +67,8 @@ def find(
 
 def describe_found(found: FoundScenes, found_id: str) -> list[str]:
     """Return what a search found, line by line."""
+    from geotransfer.workflows.exclusions import RegionExclusions
+
     lines = [
         f"{scene.sensed_at[:16].replace('T', ' ')}  {_format_cloud(scene.cloud_percent):>6}"
         f"  {scene.overlap:4.0%} of the region  {_format_size(scene.size_bytes):>9}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -313,6 +315,18 @@ def test_wrong_usage_is_exit_code_2(run: Run) -> None:
 
 def test_the_version_is_printed(run: Run) -> None:
     assert run("--version").out == f"{__version__}\n"
+
+
+def test_a_command_loads_no_science_before_it_needs_any() -> None:
+    code = (
+        "import sys, geotransfer.cli.root\n"
+        "print(sorted({'numpy', 'pandas', 'geopandas', 'pyarrow', 'rasterio', 'numba'}"
+        " & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert found.strip() == "[]"
 
 
 def test_an_accented_class_is_mapped_on_purpose_only(
