@@ -64,6 +64,32 @@ def _parse_mapping(pairs: list[str] | None) -> dict[str, str]:
     return mapping
 
 
+def _check_file(
+    workspace: Workspace,
+    region: str | None,
+    file: Path,
+    *,
+    mapping: list[str] | None,
+    rejected: Path | None,
+    fix_swapped: bool,
+) -> CheckedLabels:
+    """Check a label file, and write the rejected rows where somebody wants them."""
+    from geotransfer.labels.exports import write_rejected_csv
+    from geotransfer.workflows.labels import check_file
+
+    checked = check_file(
+        workspace,
+        region,
+        _read_file(file),
+        file.name,
+        mapping=_parse_mapping(mapping),
+        fix_swapped=fix_swapped,
+    )
+    if rejected is not None:
+        rejected.write_bytes(write_rejected_csv(checked))
+    return checked
+
+
 @labels_app.command("check")
 @explain_errors
 def check(
@@ -75,20 +101,10 @@ def check(
     fix_swapped: FixSwapped = False,
 ) -> None:
     """Check a label file; nothing is stored. Exit code 2 where a row is rejected."""
-    from geotransfer.labels.exports import write_rejected_csv
-    from geotransfer.workflows.labels import check_file
-
     session = find_session(context)
-    checked = check_file(
-        session.open(),
-        region,
-        _read_file(file),
-        file.name,
-        mapping=_parse_mapping(mapping),
-        fix_swapped=fix_swapped,
+    checked = _check_file(
+        session.open(), region, file, mapping=mapping, rejected=rejected, fix_swapped=fix_swapped
     )
-    if rejected is not None:
-        rejected.write_bytes(write_rejected_csv(checked))
     _show_checked(session, checked)
     if checked.rejected:
         raise typer.Exit(2)
@@ -108,21 +124,13 @@ def add(
     fix_swapped: FixSwapped = False,
 ) -> None:
     """Add the good rows of a label file to a region; rejected rows are listed with their reason."""
-    from geotransfer.labels.exports import write_rejected_csv
-    from geotransfer.workflows.labels import add_checked, check_file
+    from geotransfer.workflows.labels import add_checked
 
     session = find_session(context)
     workspace = session.open()
-    checked = check_file(
-        workspace,
-        region,
-        _read_file(file),
-        file.name,
-        mapping=_parse_mapping(mapping),
-        fix_swapped=fix_swapped,
+    checked = _check_file(
+        workspace, region, file, mapping=mapping, rejected=rejected, fix_swapped=fix_swapped
     )
-    if rejected is not None:
-        rejected.write_bytes(write_rejected_csv(checked))
     role = "holdout" if is_holdout else "calibration"
     fact = add_checked(workspace, region, checked, role=role, actor="cli")
     _show_rejected(checked)
