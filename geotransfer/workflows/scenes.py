@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -155,7 +156,8 @@ def sort_out(
     The third is what the pixels of the first said about their descriptions.
     """
     spec = find_spec(workspace, region.spec_name)
-    access = make_access(workspace.settings)
+    # A run of its own: files that an earlier one missed, or read, are asked for anew.
+    access = make_access(workspace.settings, run_id=uuid.uuid4().hex)
     usable, unusable = exclude_unusable(survey.scenes, spec.bands, spec_name=spec.name)
     complete, unopened = complete_scenes(usable, access)
     checked = check_pixels(

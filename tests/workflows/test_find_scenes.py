@@ -22,6 +22,7 @@ from geotransfer.imagery.scene_sizes import measure_reach, measure_sizes
 from geotransfer.imagery.signers import Signer, SignerKind
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing.world import SimulatedRegion, World
+from geotransfer.workflows.exclusions import list_exclusions
 from geotransfer.workflows.find_scenes import (
     add_found_scenes,
     find_cpu_rate,
@@ -31,6 +32,7 @@ from geotransfer.workflows.found_scenes import load_found, store_found
 from geotransfer.workflows.refresh import refresh
 from geotransfer.workflows.regions import add_region
 from geotransfer.workflows.scene_list import load_scenes
+from geotransfer.workflows.scenes import add_scenes
 from tests.faulty_server import Server, serve
 from tests.stac_api import publish_api
 from tests.workflows.conftest import register_baseline
@@ -258,3 +260,26 @@ def test_what_is_no_period_is_one_sentence(text: str) -> None:
         return
     with pytest.raises(InputError, match="the period"):
         parse_period(text)
+
+
+def test_a_file_that_was_missing_is_found_when_its_scene_is_added_again(
+    workspace: Workspace, made: SimulatedRegion, server: Server
+) -> None:
+    """GDAL keeps failures for the life of a process, and a worker's life is long."""
+    items = list_items(made, server.url)
+    for item in items:
+        item["properties"] = {
+            key: value for key, value in item["properties"].items() if not key.startswith("proj:")
+        }
+        for asset in item["assets"].values():
+            for key in [key for key in asset if key.startswith("proj:")]:
+                del asset[key]
+    api = publish_api(server, items, page=100)
+    first = items[2]["assets"]
+    for asset in first.values():
+        server.faults.statuses[asset["href"].removeprefix(server.url)] = [404] * 50
+    add_scenes(workspace, "found", api, actor="test")
+    assert [e.scene_id for e in list_exclusions(workspace, "found").exclusions] == [items[2]["id"]]
+    server.faults.statuses.clear()
+    add_scenes(workspace, "found", api, actor="test")
+    assert list_exclusions(workspace, "found").exclusions == ()
