@@ -13,6 +13,7 @@ from geotransfer.core.job import Command
 from geotransfer.core.schedule import format_interval
 from geotransfer.errors import InputError
 from geotransfer.store.workspace import Workspace
+from geotransfer.workflows.submit import make_refresh
 
 jobs_app = typer.Typer(help="List, cancel and retry jobs.", invoke_without_command=True)
 
@@ -74,8 +75,7 @@ def refresh(
             lines,
         )
         return
-    arguments = {"leave_out_unreadable": True} if leave_out_unreadable else {}
-    command = Command(verb="refresh", region_id=region, arguments=arguments)
+    command = make_refresh(region, leave_out_unreadable=leave_out_unreadable)
     job = run_command(workspace, command, here=here)
     check_job(job)
     result = job.result or {}

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from geotransfer.core.fact import RegionAdded, ScheduleSet
-from geotransfer.core.job import Command
+from geotransfer.core.fact import ScheduleSet
 from geotransfer.core.schedule import Schedule, parse_interval
 from geotransfer.errors import NotFound
 from geotransfer.store.workspace import Workspace
-
-VERB = "refresh"
-
-
-def make_command(region_id: str) -> Command:
-    """Return the command a region's schedule queues; the same as a refresh by hand."""
-    return Command(verb=VERB, region_id=region_id, arguments={})
+from geotransfer.workflows.submit import make_refresh
+from geotransfer.workflows.views import find_added
 
 
 def set_schedule(
@@ -29,21 +23,20 @@ def set_schedule(
         The interval is none, there is no such region, or there is no schedule to stop.
     """
     every_s = parse_interval(interval)
-    if workspace.ledger.read_last(RegionAdded, region_id=region_id) is None:
-        raise NotFound(f"there is no region {region_id!r}; `geotransfer regions list` shows them.")
-    command = make_command(region_id)
+    find_added(workspace, region_id)
+    command = make_refresh(region_id)
     found = None
     if every_s is None:
         if not workspace.schedules.remove(command):
             raise NotFound(f"region {region_id!r} has no schedule; nothing to stop.")
     else:
         found = workspace.schedules.put(command, every_s=every_s, by=actor)
-    fact = ScheduleSet(region_id=region_id, verb=VERB, every_s=every_s)
+    fact = ScheduleSet(region_id=region_id, verb=command.verb, every_s=every_s)
     workspace.ledger.append(fact, actor=actor)
     return found
 
 
 def find_schedule(workspace: Workspace, region_id: str) -> Schedule | None:
     """Return a region's schedule, or None."""
-    command = make_command(region_id)
+    command = make_refresh(region_id)
     return next((s for s in workspace.schedules.list_all() if s.command == command), None)

@@ -6,13 +6,21 @@ from geotransfer.core.job import Command, Job
 from geotransfer.store.workspace import Workspace
 
 
+def make_refresh(region_id: str, *, leave_out_unreadable: bool = False) -> Command:
+    """Return the command of a refresh.
+
+    A person, a command line and a schedule ask in the same words, so that the queue sees twins.
+    """
+    arguments = {"leave_out_unreadable": True} if leave_out_unreadable else {}
+    return Command(verb="refresh", region_id=region_id, arguments=arguments)
+
+
 def submit_refresh(
     workspace: Workspace, region_id: str, *, leave_out_unreadable: bool = False, by: str
 ) -> Job:
     """Queue a refresh of a region's map; unreadable scenes stop it, or are left out and listed."""
-    arguments = {"leave_out_unreadable": True} if leave_out_unreadable else {}
     return workspace.jobs.submit(
-        Command(verb="refresh", region_id=region_id, arguments=arguments), by=by
+        make_refresh(region_id, leave_out_unreadable=leave_out_unreadable), by=by
     )
 
 

@@ -88,10 +88,11 @@ def list_region_views(workspace: Workspace) -> list[RegionView]:
 
 def find_region_view(workspace: Workspace, region_id: str) -> RegionView:
     """Return the view of one region."""
-    return make_region_view(workspace, _find_added(workspace, region_id))
+    return make_region_view(workspace, find_added(workspace, region_id))
 
 
-def _find_added(workspace: Workspace, region_id: str) -> Region:
+def find_added(workspace: Workspace, region_id: str) -> Region:
+    """Return a region by its id; raise ``NotFound`` where there is none."""
     fact = workspace.ledger.read_last(RegionAdded, region_id=region_id)
     if fact is None:
         raise NotFound(f"there is no region {region_id!r}; `geotransfer regions list` shows them.")
@@ -205,7 +206,7 @@ def list_history(workspace: Workspace, region_id: str) -> list[HistoryEntry]:
     NotFound
         There is no such region.
     """
-    _find_added(workspace, region_id)
+    find_added(workspace, region_id)
     entries = [
         HistoryEntry(
             at=recorded.at,
@@ -234,7 +235,7 @@ class StateAt:
 def find_state_at(workspace: Workspace, region_id: str, moment: datetime) -> StateAt:
     """Answer what served a region at a time: replays only the facts up to then."""
     ledger = workspace.ledger
-    _find_added(workspace, region_id)
+    find_added(workspace, region_id)
     champion = find_champion(workspace, region_id, until=moment)
     done = ledger.read_last(RefreshDone, region_id=region_id, until=moment)
     evaluations = ledger.read(RegionEvaluated, region_id=region_id, until=moment)
