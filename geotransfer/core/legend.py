@@ -43,10 +43,6 @@ class Legend:
         """Whether there are two classes, so that one probability says all."""
         return len(self.classes) == 2
 
-    def find_name(self, code: int) -> str | None:
-        """Return the name of a code; None where it is no class."""
-        return next((item.name for item in self.classes if item.code == code), None)
-
 
 CROPLAND = Legend(
     name="cropland",

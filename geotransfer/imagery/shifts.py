@@ -36,11 +36,6 @@ class Shift:
     peak: float
     """Height of the correlation's peak in its standard deviations."""
 
-    @property
-    def length_px(self) -> float:
-        """Distance in pixels."""
-        return float(np.hypot(self.down_px, self.right_px))
-
 
 def measure_shift(reference: NDArray[np.float32], picture: NDArray[np.float32]) -> Shift | None:
     """Measure the shift between two pictures of one band on one grid, shape (y, x).

@@ -34,8 +34,9 @@ def test_a_legend_of_four_classes_gets_colours_where_it_brings_none() -> None:
     assert legend.classes[1].color == "#00ff00"
     assert legend.classes[2].color == CLASS_COLORS[2]
     assert not legend.is_binary
-    assert legend.find_name(11) == "water"
-    assert legend.find_name(12) is None
+    names = dict(zip(legend.codes, legend.names, strict=True))
+    assert names[11] == "water"
+    assert names.get(12) is None
 
 
 @pytest.mark.parametrize(
