@@ -7,7 +7,7 @@ from datetime import datetime
 from geotransfer.core.fact import Fact, ModelPromoted, ModelRolledBack, Recorded
 from geotransfer.core.model import ModelVersion
 from geotransfer.core.region import Region
-from geotransfer.registry.versions import find_baseline, list_versions
+from geotransfer.registry.versions import find_baseline, find_version
 from geotransfer.store.workspace import Workspace
 
 
@@ -35,7 +35,7 @@ def find_serving(
     champion = find_champion(workspace, region.region_id, until=until)
     if champion is None:
         return find_baseline(workspace, region.spec_name, legend_name=region.legend_name)
-    return next(v for v in list_versions(workspace) if v.model_id == champion)
+    return find_version(workspace, champion)
 
 
 def find_previous(workspace: Workspace, region_id: str) -> str | None:
