@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from geotransfer.core.decode import from_plain
 from geotransfer.core.exclusion import Exclusion, ExclusionReason
-from geotransfer.core.fact import ScenesAdded, ScenesExcluded, ScenesIncluded
+from geotransfer.core.fact import ScenesExcluded, ScenesIncluded
 from geotransfer.core.identity import canonical_json
 from geotransfer.errors import NotFound
 from geotransfer.store.workspace import Workspace
-from geotransfer.workflows.scene_list import list_scene_ids
+from geotransfer.workflows.scene_list import list_scene_ids, read_scene_facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +36,11 @@ def list_exclusions(workspace: Workspace, region_id: str) -> RegionExclusions:
 
     A scene that is added again, or included by hand, is no longer left out.
     """
-    ledger = workspace.ledger
     found: dict[str, Exclusion] = {}
     passed_over: Mapping[str, int] = {}
-    if ledger.read_last(ScenesExcluded, region_id=region_id) is None:
+    if workspace.ledger.read_last(ScenesExcluded, region_id=region_id) is None:
         return RegionExclusions(exclusions=(), passed_over={})
-    for recorded in ledger.read_all(region_id=region_id):
-        fact = recorded.fact
+    for fact in read_scene_facts(workspace, region_id):
         if isinstance(fact, ScenesExcluded):
             passed_over = fact.passed_over or passed_over
             for plain in json.loads(workspace.blobs.get(fact.exclusions_id)):
@@ -51,7 +49,7 @@ def list_exclusions(workspace: Workspace, region_id: str) -> RegionExclusions:
         elif isinstance(fact, ScenesIncluded):
             for scene_id in fact.scene_ids:
                 found.pop(scene_id, None)
-        elif isinstance(fact, ScenesAdded) and found:
+        elif found:
             for plain in json.loads(workspace.blobs.get(fact.scenes_id)):
                 found.pop(plain["scene_id"], None)
     return RegionExclusions(

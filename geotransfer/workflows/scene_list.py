@@ -15,6 +15,8 @@ from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.regions import find_region
 
+SceneFact = ScenesAdded | ScenesExcluded | ScenesIncluded
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionScenes:
@@ -64,20 +66,22 @@ def list_scene_ids(workspace: Workspace, region_id: str) -> dict[str, str]:
     return {scene_id: scene.sensed_at for scene_id, scene in known.items()}
 
 
+def read_scene_facts(workspace: Workspace, region_id: str) -> list[SceneFact]:
+    """Return every fact that decides which scenes a region has, oldest first."""
+    ledger = workspace.ledger
+    facts: list[tuple[int, SceneFact]] = [
+        *((r.seq, r.fact) for r in ledger.read(ScenesAdded, region_id=region_id)),
+        *((r.seq, r.fact) for r in ledger.read(ScenesExcluded, region_id=region_id)),
+        *((r.seq, r.fact) for r in ledger.read(ScenesIncluded, region_id=region_id)),
+    ]
+    return [fact for _, fact in sorted(facts, key=lambda pair: pair[0])]
+
+
 def _replay(workspace: Workspace, region_id: str, *, is_excluding: bool) -> dict[str, Scene]:
     """Replay what was added, left out and included again, in its order."""
-    ledger = workspace.ledger
-    added = ledger.read(ScenesAdded, region_id=region_id)
-    excluded = ledger.read(ScenesExcluded, region_id=region_id)
-    included = ledger.read(ScenesIncluded, region_id=region_id)
     scenes: dict[str, Scene] = {}
     left_out: set[str] = set()
-    facts: list[tuple[int, ScenesAdded | ScenesExcluded | ScenesIncluded]] = [
-        *((r.seq, r.fact) for r in added),
-        *((r.seq, r.fact) for r in excluded),
-        *((r.seq, r.fact) for r in included),
-    ]
-    for _, fact in sorted(facts, key=lambda pair: pair[0]):
+    for fact in read_scene_facts(workspace, region_id):
         if isinstance(fact, ScenesAdded):
             for plain in json.loads(workspace.blobs.get(fact.scenes_id)):
                 scene = from_plain(Scene, plain)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import rasterio
 
-from geotransfer.core.fact import ScenesAdded
+from geotransfer.core.fact import ScenesAdded, ScenesIncluded
 from geotransfer.core.period import parse_period
 from geotransfer.errors import InputError, NotFound
 from geotransfer.imagery.access import Access
@@ -22,7 +22,7 @@ from geotransfer.imagery.scene_sizes import measure_reach, measure_sizes
 from geotransfer.imagery.signers import Signer, SignerKind
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing.world import SimulatedRegion, World
-from geotransfer.workflows.exclusions import list_exclusions
+from geotransfer.workflows.exclusions import exclude_by_hand, include_scenes, list_exclusions
 from geotransfer.workflows.find_scenes import (
     add_found_scenes,
     find_cpu_rate,
@@ -282,4 +282,17 @@ def test_a_file_that_was_missing_is_found_when_its_scene_is_added_again(
     assert [e.scene_id for e in list_exclusions(workspace, "found").exclusions] == [items[2]["id"]]
     server.faults.statuses.clear()
     add_scenes(workspace, "found", api, actor="test")
+    assert list_exclusions(workspace, "found").exclusions == ()
+
+
+def test_what_was_left_out_is_listed_however_much_happened_since(
+    workspace: Workspace, made: SimulatedRegion
+) -> None:
+    add_scenes(workspace, "found", str(made.items_path), actor="test")
+    scene_id = load_scenes(workspace, "found").scenes[0].scene_id
+    exclude_by_hand(workspace, "found", [scene_id], why="haze", actor="test")
+    later = [ScenesIncluded(region_id="found", scene_ids=()) for _ in range(1100)]
+    workspace.ledger.append(*later, actor="test")
+    assert [e.scene_id for e in list_exclusions(workspace, "found").exclusions] == [scene_id]
+    include_scenes(workspace, "found", [scene_id], actor="test")
     assert list_exclusions(workspace, "found").exclusions == ()
