@@ -90,7 +90,7 @@ def find_unseen_labels(
     points = read_points(workspace.blobs.get(fact.labels_id))
     if not points.has_places:
         return None
-    distance_km = _measure_label_distance(workspace, region_id, done.model_id, points)
+    distance_km = _measure_label_distance(workspace, done.model_id, points)
     codes, probability = sample_map(workspace, region_id, done.map_id, points, legend)
     is_truth = region.kind is RegionKind.SIMULATED and fact.file_name == KNOWN_TRUTH
     return UnseenLabels(
@@ -105,16 +105,35 @@ def find_unseen_labels(
     )
 
 
-def _find_labels_xy(
-    workspace: Workspace, region_id: str, model_id: str
-) -> NDArray[np.float64] | None:
-    """Return where a region's labels lie that a model was made with; None where it has none."""
+def _find_labels_xy(workspace: Workspace, model_id: str) -> NDArray[np.float64] | None:
+    """Return where the labels lie that a model was made with, its own and its parent's.
+
+    Of every region: one may overlap another, or lie beside it. None where no place is known.
+    """
+    version = find_version(workspace, model_id)
     model = load_cached_model(workspace.blobs_url, model_id)
-    if find_version(workspace, model_id).lineage.labels_id is not None:
-        return model.labels_xy_km
-    if region_id not in model.source_region_ids:
-        return None
-    # A global model trained on labels does not keep their places; the ledger knows which they were.
+    parts: list[NDArray[np.float64]] = []
+    if version.lineage.labels_id is None:
+        parts = [
+            points.xy_km
+            for source_id in model.source_region_ids
+            if (points := _find_training_points(workspace, source_id, model_id)) is not None
+        ]
+    elif model.labels_xy_km is not None:
+        parts = [model.labels_xy_km]
+    if version.lineage.parent_id is not None:
+        inherited = _find_labels_xy(workspace, version.lineage.parent_id)
+        parts += [] if inherited is None else [inherited]
+    return np.concatenate(parts) if parts else None
+
+
+def _find_training_points(
+    workspace: Workspace, region_id: str, model_id: str
+) -> LabelPoints | None:
+    """Return a region's labels that a global model was trained on; None where none has a place.
+
+    Such a model does not keep their places; the ledger knows which they were.
+    """
     registered = next(
         r.seq for r in workspace.ledger.read(ModelRegistered) if r.fact.version.model_id == model_id
     )
@@ -126,11 +145,11 @@ def _find_labels_xy(
         and workspace.blobs.exists(r.fact.labels_id)
     ]
     points = read_points(workspace.blobs.get(uploads[-1])) if uploads else None
-    return points.xy_km if points is not None and points.has_places else None
+    return points if points is not None and points.has_places else None
 
 
 def _measure_label_distance(
-    workspace: Workspace, region_id: str, model_id: str, points: LabelPoints
+    workspace: Workspace, model_id: str, points: LabelPoints
 ) -> NDArray[np.float64] | None:
     """Return the distance of each point to the nearest label the model was made with, (n,).
 
@@ -141,7 +160,7 @@ def _measure_label_distance(
     LeakRefused
         A distance is too small to judge anything but memory.
     """
-    labels_xy_km = _find_labels_xy(workspace, region_id, model_id)
+    labels_xy_km = _find_labels_xy(workspace, model_id)
     if labels_xy_km is None:
         return None
     distance_km = measure_distance(points.xy_km.T, labels_xy_km)

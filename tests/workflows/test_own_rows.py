@@ -55,7 +55,7 @@ from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.pixel import explain_pixel
 from geotransfer.workflows.promote import find_verdict, preview_gates, promote
 from geotransfer.workflows.refresh import refresh
-from geotransfer.workflows.regions import add_region
+from geotransfer.workflows.regions import add_region, find_region
 from geotransfer.workflows.scene_list import load_scenes
 from geotransfer.workflows.scenes import add_scenes
 from geotransfer.workflows.submit import submit_zones
@@ -321,6 +321,23 @@ def test_labels_that_trained_the_global_model_judge_nothing(
     assert mapped.ledger.read(RegionEvaluated, region_id="north") == []
     assert mapped.ledger.read(AccuracyReported, region_id="north") == []
     assert mapped.ledger.read(BudgetMeasured, region_id="north") == []
+
+
+def test_labels_beside_those_of_another_region_judge_nothing_either(
+    mapped: Workspace, place: Place
+) -> None:
+    """The north's labels trained the model; a region that overlaps the north has them too."""
+    south = find_region(mapped, "south")
+    add_region(
+        mapped, place.outline(0, SIZE), name="whole", actor="test", spec_name=south.spec_name,
+        legend_name=south.legend_name,
+    )  # fmt: skip
+    add_scenes(mapped, "whole", place.items, actor="test")
+    refresh(mapped, "whole", actor="test")
+    _add(mapped, place, "whole", range(HALF), 150, seed=5, role="holdout")
+    with pytest.raises(LeakRefused, match=r"lie within 0\.2 km of labels that"):
+        evaluate_region(mapped, "whole", actor="test")
+    assert mapped.ledger.read(RegionEvaluated, region_id="whole") == []
 
 
 def test_a_region_without_a_model_for_its_legend_says_what_to_do(
