@@ -13,6 +13,7 @@ from geotransfer.core.layer import Layer
 from geotransfer.core.region import Region
 from geotransfer.core.spec import FeatureSpec
 from geotransfer.errors import InputError, LayerInvalid
+from geotransfer.imagery.access import strip_secrets
 from geotransfer.imagery.layers import check_layer
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
@@ -52,6 +53,8 @@ def add_layer(
     ------
     LayerInvalid
         The raster or what is declared of it does not fit.
+    InputError
+        The name cannot be used, or the address carries a key.
     """
     region = find_region(workspace, region_id)
     spec = find_spec(workspace, region.spec_name)
@@ -62,6 +65,11 @@ def add_layer(
         raise LayerInvalid(
             f"spec {spec.name!r} of region {region_id!r} reads no layer {name!r} (it reads:"
             f" {reads}); add the region with another spec: `geotransfer regions add --spec NAME`."
+        )
+    if strip_secrets(href) != href:
+        raise InputError(
+            f"{strip_secrets(href)}: the layer's address carries a key, which would be kept in the"
+            " history; download the raster and give its path."
         )
     place = href if "://" in href else str(Path(href).expanduser().absolute())
     layer = Layer(

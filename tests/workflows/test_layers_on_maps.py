@@ -140,6 +140,17 @@ def test_rain_of_one_year_never_passes_for_a_climate(hills: Workspace, tmp_path:
     assert (added.years, added.is_climatology, added.source) == ("1991-2020", True, "CHIRPS 2.0")
 
 
+def test_a_key_in_a_layers_address_is_never_kept(hills: Workspace) -> None:
+    before = len(hills.ledger.read_all())
+    with pytest.raises(InputError, match="carries a key") as refused:
+        add_layer(
+            hills, "hills", "https://example.test/slope.tif?sv=2020&sig=c2VjcmV0", name="slope",
+            unit="percent", actor="test",
+        )  # fmt: skip
+    assert "c2VjcmV0" not in str(refused.value)
+    assert len(hills.ledger.read_all()) == before
+
+
 def test_a_spec_without_layers_takes_none(hills: Workspace, world: World, tmp_path: Path) -> None:
     href = write_layer(hills, tmp_path / "slope.tif", 5)
     add_region(hills, json.dumps(world.targets[0].outline), name="plain", actor="test")
