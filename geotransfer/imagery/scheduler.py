@@ -35,6 +35,11 @@ MAX_LOSSES = 3
 """Times a pool of processes is started again after one of them was killed."""
 
 
+def is_cluster(scheduler: str) -> bool:
+    """Whether tasks run in processes that are not children of this one."""
+    return "://" in scheduler
+
+
 def run_tasks(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
@@ -64,7 +69,7 @@ def run_tasks(
         Processes were killed again and again. What other workers did is done.
     """
     groups = group_tasks(tasks, n_workers, locate) if locate else [[task] for task in tasks]
-    if "://" in scheduler:
+    if is_cluster(scheduler):
         yield from _run_on_cluster(partial(_run_group, function, 0), groups, scheduler)
         return
     cache_bytes = 0

@@ -176,7 +176,11 @@ def map_source_area(
         model_id=done.model_id,
         report_id=workspace.blobs.put(canonical_json(report)),
         inside_share=report.inside_share,
-        cost=meter.read(n_pixels=sum(r.n_pixels for r in results[INSIDE])),
+        cost=meter.read(
+            tasks_cpu_s=sum(r.cpu_s for found in results.values() for r in found),
+            scheduler=workspace.settings.scheduler,
+            n_pixels=sum(r.n_pixels for r in results[INSIDE]),
+        ),
     )
     workspace.ledger.append(fact, actor=actor)
     progress(1, 1, f"{report.inside_share:.0%} of the map is inside")

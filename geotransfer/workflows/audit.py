@@ -132,9 +132,8 @@ def audit_region(
         n_exact=sum(f.n_exact for f in found.values()),
         n_exact_wrong=sum(f.n_exact_wrong for f in found.values()),
         cost=meter.read(
-            remote_cpu_s=sum(f.cpu_s for f in found.values())
-            if "://" in settings.scheduler
-            else 0.0,
+            tasks_cpu_s=sum(f.cpu_s for f in found.values()),
+            scheduler=settings.scheduler,
             read_bytes=sum(f.read_bytes for f in found.values()),
             n_pixels=sum(block.n_judged for block in drawn),
             stages={"audit": sum(f.cpu_s for f in found.values())},

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from geotransfer.core.cost import RunCost
+from geotransfer.imagery.scheduler import is_cluster
 
 
 def read_cpu_s() -> float:
@@ -63,16 +64,22 @@ class Meter:
     def read(
         self,
         *,
-        remote_cpu_s: float = 0.0,
+        tasks_cpu_s: float = 0.0,
+        scheduler: str = "",
         read_bytes: int = 0,
         written_bytes: int = 0,
         n_pixels: int = 0,
         area_km2: float = 0.0,
         stages: Mapping[str, float] | None = None,
     ) -> RunCost:
-        """Return the use since the start; ``remote_cpu_s`` is that of a cluster's workers."""
+        """Return the use since the start.
+
+        ``tasks_cpu_s`` is what the tasks say they used: a cluster's workers are no children of this
+        process, so theirs is added; that of threads and processes is in its own.
+        """
+        elsewhere_s = tasks_cpu_s if is_cluster(scheduler) else 0.0
         return RunCost(
-            cpu_s=read_cpu_s() - self.cpu_s + remote_cpu_s,
+            cpu_s=read_cpu_s() - self.cpu_s + elsewhere_s,
             wall_s=time.perf_counter() - self.wall_s,
             peak_rss_bytes=_read_peak_bytes(),
             read_bytes=read_bytes,

@@ -143,9 +143,8 @@ def record_refresh(
         n_kept=len(kept),
         n_dropped=len(plan.select(Action.DROP)),
         cost=meter.read(
-            remote_cpu_s=sum(r.cpu_s for r in results.values())
-            if "://" in workspace.settings.scheduler
-            else 0.0,
+            tasks_cpu_s=sum(r.cpu_s for r in results.values()),
+            scheduler=workspace.settings.scheduler,
             read_bytes=sum(r.read_bytes for r in results.values()),
             written_bytes=sum(r.written_bytes for r in results.values()),
             n_pixels=n_pixels,
