@@ -351,10 +351,10 @@ def read_plan(workspace: Workspace, region_id: str) -> PlanView:
     from geotransfer.workflows.refresh_plan import plan_region
 
     planned = plan_region(workspace, region_id)
-    decisions = planned.plan.decisions
+    stay = [d for d in planned.plan.decisions if d.action is not Action.DROP]
     return PlanView(
-        n_tiles=len(decisions),
-        n_work=sum(decision.action is not Action.KEEP for decision in decisions),
+        n_tiles=len(stay),
+        n_work=sum(decision.action is not Action.KEEP for decision in stay),
         reasons=planned.plan.reasons,
         predicted=planned.predicted,
         avoided=planned.avoided,
