@@ -101,6 +101,11 @@ class Settings:
         return self.n_threads or len(os.sched_getaffinity(0))
 
 
+def is_cluster(scheduler: str) -> bool:
+    """Whether tasks run in processes that are not children of this one."""
+    return "://" in scheduler
+
+
 def _convert(setting: Setting, text: str, origin: str) -> str | int | float:
     kind = type(setting.default)
     try:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from geotransfer.errors import WorkerLost
 from geotransfer.imagery.memory import MemoryPlan
 from geotransfer.imagery.raster_files import limit_cache
+from geotransfer.settings import is_cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,11 +34,6 @@ GROUPS_PER_WORKER = 2
 """Fewer groups than this would leave workers idle at the end; squares are then smaller."""
 MAX_LOSSES = 3
 """Times a pool of processes is started again after one of them was killed."""
-
-
-def is_cluster(scheduler: str) -> bool:
-    """Whether tasks run in processes that are not children of this one."""
-    return "://" in scheduler
 
 
 def run_tasks(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from geotransfer.core.cost import RunCost
-from geotransfer.imagery.scheduler import is_cluster
+from geotransfer.settings import is_cluster
 
 
 def read_cpu_s() -> float:
