@@ -37,7 +37,7 @@ N_THREADS = 2
 N_TIMES = 12
 OTHER_N_TIMES = (6, 24)
 SIDE_PX, QUICK_SIDE_PX = 512, 256
-COLD_SIDE_PX, QUICK_COLD_SIDE_PX = 2048, 1024
+COLD_SIDE_PX, QUICK_COLD_SIDE_PX = 2048, 512
 STRIP_PX = 128
 """Rows of scenes that are drawn; larger scenes repeat them, which no arm can notice."""
 REPEATS, QUICK_REPEATS = 7, 3

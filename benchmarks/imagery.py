@@ -56,7 +56,7 @@ FULL = Sizes(
     workers_tile_px=512, workers_repeats=3, exact_px=1024,
 )  # fmt: skip
 QUICK = Sizes(
-    pipeline_px=512, pipeline_tile_px=256, pipeline_repeats=1, memory_px=(512, 1024),
+    pipeline_px=256, pipeline_tile_px=128, pipeline_repeats=1, memory_px=(256, 512),
     workers_tile_px=128, workers_repeats=1, exact_px=256,
 )  # fmt: skip
 
