@@ -60,7 +60,7 @@ def make_document(drawn: tuple[DrawnFeature, ...], day: str) -> bytes:
 
 def show_clicked(workspace: Workspace, region_id: str, drawn: tuple[DrawnFeature, ...]) -> None:
     """Show what was drawn, and save it through the same checks as an upload."""
-    show_notice()  # a button in a fragment runs only the fragment
+    show_notice("clicking")  # a button in a fragment runs only the fragment
     counts = pd.Series([feature.label for feature in drawn], dtype=object).value_counts()
     told = ", ".join(f"{n} {name}" for name, n in counts.items())
     if not drawn:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -18,6 +22,8 @@ from geotransfer.workflows.views import RegionView, list_region_views
 
 PREFIX = "/geo"
 """Where the console's own routes live."""
+NOTICE_S = 30.0
+"""How long the answer to a button stays: time to find and read it, on a page that moves."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -157,16 +163,40 @@ def run_guarded(action: Callable[[], object], *, success: str) -> None:
     try:
         told = action()
     except GeoTransferError as error:
-        st.session_state["notice"] = ("error", str(error))
+        st.session_state["notice"] = Notice(text=str(error), is_error=True)
     else:
         more = f" {told}" if isinstance(told, str) and told else ""
-        st.session_state["notice"] = ("success", f"{success}{more}")
+        st.session_state["notice"] = Notice(text=f"{success}{more}")
 
 
-def show_notice() -> None:
-    """Show what the last button came to, once."""
-    kind, text = st.session_state.pop("notice", (None, ""))
-    if kind == "error":
-        st.error(text, icon=":material/error:")
-    elif kind == "success":
-        st.success(text, icon=":material/check_circle:")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What the last button came to."""
+
+    text: str
+    is_error: bool = False
+    place: tuple[str, str] = ("", "")
+    """Page and part of it that showed it first, and goes on showing it."""
+    until_s: float = math.inf
+    """By the monotonic clock."""
+
+
+def show_notice(part: str = "page") -> None:
+    """Show what the last button came to, until the next one or for ``NOTICE_S``.
+
+    A page may be drawn anew at any moment, as jobs end, also by others' doing: said only once, it
+    would be gone before it was read.
+    """
+    notice: Notice | None = st.session_state.get("notice")
+    if notice is None:
+        return
+    place = (urlsplit(st.context.url or "").path, part)
+    if notice.place == ("", ""):
+        notice = replace(notice, place=place, until_s=time.monotonic() + NOTICE_S)
+        st.session_state["notice"] = notice
+    if notice.place[0] != place[0] or time.monotonic() > notice.until_s:
+        del st.session_state["notice"]
+    elif notice.place == place and notice.is_error:
+        st.error(notice.text, icon=":material/error:")
+    elif notice.place == place:
+        st.success(notice.text, icon=":material/check_circle:")

@@ -15,23 +15,29 @@ def list_running(workspace: Workspace, region_id: str | None = None) -> list[Job
 
 
 def show_running_jobs(workspace: Workspace, region_id: str | None = None) -> None:
-    """Show running jobs, live; when one ends the whole page is shown anew."""
-    if not list_running(workspace, region_id):
+    """Show running jobs, live; when one begins or ends the whole page is shown anew.
+
+    The page of the whole workspace is shown anew with every fact, too. The page of one region is
+    not: others' facts would redraw it under the hands of whoever works on it.
+    """
+    before = _look(workspace, region_id)
+    if not before[0]:
         return
 
     @st.fragment(run_every=1.0)
     def watch() -> None:
-        jobs = list_running(workspace, region_id)
-        for job in jobs:
+        for job in list_running(workspace, region_id):
             show_progress(job)
-        seen = st.session_state.get("running_seen")
-        now = (tuple(job.job_id for job in jobs), workspace.ledger.count())
-        st.session_state["running_seen"] = now
-        # A job may end between the page's look and this first one.
-        if not jobs or (seen is not None and seen != now):
+        if _look(workspace, region_id) != before:
             st.rerun()
 
     watch()
+
+
+def _look(workspace: Workspace, region_id: str | None) -> tuple[tuple[str, ...], int]:
+    """Return the jobs that wait or run, and the newest fact's place where each fact counts."""
+    jobs = tuple(job.job_id for job in list_running(workspace, region_id))
+    return jobs, workspace.ledger.count() if region_id is None else 0
 
 
 def show_progress(job: Job) -> None:

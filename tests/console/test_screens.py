@@ -317,3 +317,15 @@ def test_a_region_without_scenes_says_how_to_add_them(
     assert "geotransfer demo" in read_text(app)
     app = press(app, "Fetch its scenes")
     assert workspace.jobs.list_jobs()[0].command.verb == "demo"
+
+
+def test_the_answer_to_a_button_stays_while_the_page_is_drawn_anew(
+    workspace: Workspace, region_id: str
+) -> None:
+    app = press(open_screen("region", region=region_id), "Refresh map")
+    told = [message.value for message in app.success]
+    assert told
+    again = run(app)
+    assert [message.value for message in again.success] == told
+    again.session_state["notice"] = replace(again.session_state["notice"], until_s=0.0)
+    assert not run(again).success
