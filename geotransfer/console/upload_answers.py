@@ -11,8 +11,6 @@ import functools
 
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 
-ANSWER = "file_urls_response"
-
 
 def keep_upload_answers() -> None:
     """Make message queues keep answers to uploads when a script starts anew."""
@@ -29,7 +27,7 @@ def keep_upload_answers() -> None:
         before = queue._queue if retain_lifecycle_msgs else []
         clear(queue, retain_lifecycle_msgs, fragment_ids_this_run)
         for message in before:
-            if message.HasField(ANSWER) and message not in queue._queue:
+            if message.HasField("file_urls_response") and message not in queue._queue:
                 queue.enqueue(message)
 
     ForwardMsgQueue.clear = clear_all_but_answers  # type: ignore[method-assign, assignment]
