@@ -178,8 +178,8 @@ def run_year(
             )
             forced = np.zeros(n, dtype=bool)
             for block in drawn:
-                if stale[block.number]:
-                    forced[find_block(block.number, shape)] = True
+                pixels = find_block(block.number, shape)
+                forced[pixels] = is_stale[pixels]
             if not (bound.is_certified and bound.bound > settings.stale_tolerance):
                 break
             # Tightened: what this detector kept is computed, and a new audit begins.

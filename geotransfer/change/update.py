@@ -133,8 +133,9 @@ def update_pixels(
             kept=kept,
             moves=count_moves(nothing, nothing, nothing),
         )
-    if not len(state.values):
-        state = replace(state, values=load_values())
+    # What is loaded here is nobody else's and may be written into.
+    own = state.values.copy() if len(state.values) else load_values()
+    state = replace(state, values=own)
     unknown = np.asarray(state.pending[:, pixels].any(axis=1))
     periods = [period for i, period in enumerate(spec.periods) if unknown[i]]
     values, counts = compute_pixels(state, load_observations(periods), pixels, spec=spec)
@@ -147,7 +148,7 @@ def update_pixels(
     )
     following = replace(
         state,
-        values=state.values.copy(),
+        values=own,
         counts=state.counts.copy(),
         layers=state.layers.copy(),
         pending=state.pending.copy(),

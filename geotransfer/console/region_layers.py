@@ -91,9 +91,15 @@ def make_deck(
             data=f"{PREFIX}/vector/countries.geojson",
             id="countries",
             get_fill_color=parse_color(theme.land),
+            stroked=False,
+        ),
+        # Without its coasts, whose thousands of corners cost more than all the rest.
+        pdk.Layer(
+            "GeoJsonLayer",
+            data=f"{PREFIX}/vector/borders.geojson",
+            id="borders",
             get_line_color=parse_color(theme.border),
             line_width_min_pixels=0.7,
-            stroked=True,
         ),
         pdk.Layer(
             "GeoJsonLayer",

@@ -41,15 +41,10 @@ def write_tile(
 ) -> int:
     """Write one tile's layers, shape (band, y, x), as a GeoTIFF and return its size in bytes.
 
-    Floats are not compressed: their last digits are noise, a quarter of the size would cost five
-    times the time to write and to read. Blocks without any value take no space.
+    Nothing is compressed: a quarter of the size of features, whose last digits are noise, would
+    cost five times the time to write and to read, and a map's layers are small beside them. Blocks
+    without any value take no space.
     """
-    is_real = array.dtype.kind == "f"
-    packing = (
-        {"sparse_ok": True, "blockysize": min(TILE_STRIP_PX, tile.height)}
-        if is_real
-        else {"compress": "zstd", "zstd_level": 1, "predictor": 2}
-    )
     profile = {
         "driver": "GTiff",
         "count": array.shape[0],
@@ -61,7 +56,8 @@ def write_tile(
         "nodata": nodata,
         "interleave": "band",
         "bigtiff": "if_safer",
-        **packing,
+        "sparse_ok": True,
+        "blockysize": min(TILE_STRIP_PX, tile.height),
     }
     with replace_atomically(path) as temporary:
         try:
@@ -73,11 +69,18 @@ def write_tile(
         return temporary.stat().st_size
 
 
-def read_tile(path: Path, layers: Sequence[int] | None = None) -> Array:
-    """Read a tile file's layers, counted from 0, or all of them; shape (band, y, x)."""
+def read_tile(
+    path: Path, layers: Sequence[int] | None = None, *, rows: tuple[int, int] | None = None
+) -> Array:
+    """Read a tile file's layers, counted from 0, or all of them; shape (band, y, x).
+
+    ``rows`` are the first one to read and the first one not to; None: all.
+    """
     try:
         with rasterio.open(path) as file:
-            array: Array = file.read(None if layers is None else [k + 1 for k in layers])
+            window = None if rows is None else Window(0, rows[0], file.width, rows[1] - rows[0])
+            indexes = None if layers is None else [k + 1 for k in layers]
+            array: Array = file.read(indexes, window=window)
     except rasterio.errors.RasterioError as error:
         raise SceneUnreadable(
             f"{path} cannot be read ({error}); delete the file, then refresh again."

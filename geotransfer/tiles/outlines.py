@@ -1,8 +1,9 @@
 """Country outlines for the offline base map: made once from Natural Earth, then shipped.
 
 ``npm pack world-atlas@2.0.2`` fetches the source;
-``python -m geotransfer.tiles.outlines world-atlas-2.0.2.tgz data/countries.geojson`` writes the
-file. Borders are simplified before the polygons are put together, so neighbours still share them.
+``python -m geotransfer.tiles.outlines world-atlas-2.0.2.tgz data`` writes both files: countries,
+and the borders between them as plain lines. Borders are simplified before the polygons are put
+together, so neighbours still share them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import math
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -22,16 +24,27 @@ from geotransfer.store.shipped import FOLDER
 Position = tuple[float, float]
 
 OUTLINES_PATH = FOLDER / "countries.geojson"
+BORDERS_PATH = FOLDER / "borders.geojson"
 ATTRIBUTION = "Made with Natural Earth (public domain), from world-atlas 2.0.2 (ISC)"
 MEMBER = "package/countries-50m.json"
 TOLERANCE_DEG = 0.025
 """Borders move by at most this: 3 km, about one screen pixel where whole countries fit."""
+BORDER_TOLERANCE_DEG = 0.1
+"""The same for the lines alone, a third of a pixel where the world fits. A line of so few corners
+is drawn at once by a machine without a graphics card; the coasts as lines take a second and more.
+"""
 
 
 @lru_cache(maxsize=1)
 def read_outlines() -> bytes:
     """Return the shipped GeoJSON: a polygon and a label point for each country, EPSG:4326."""
     return OUTLINES_PATH.read_bytes()
+
+
+@lru_cache(maxsize=1)
+def read_borders() -> bytes:
+    """Return the shipped GeoJSON of land borders: one feature of many lines, EPSG:4326."""
+    return BORDERS_PATH.read_bytes()
 
 
 def decode_arcs(topology: dict[str, Any]) -> list[list[Position]]:
@@ -157,6 +170,32 @@ def build_outlines(topology: dict[str, Any], *, tolerance: float = TOLERANCE_DEG
     }
 
 
+def build_borders(
+    topology: dict[str, Any], *, tolerance: float = BORDER_TOLERANCE_DEG
+) -> dict[str, Any]:
+    """Build the GeoJSON of borders between countries: the arcs that two of them share."""
+    uses: Counter[int] = Counter()
+    for item in topology["objects"]["countries"]["geometries"]:
+        groups = item["arcs"] if item["type"] == "MultiPolygon" else [item["arcs"]]
+        indexes = {i if i >= 0 else ~i for group in groups for ring in group for i in ring}
+        uses.update(indexes)
+    lines = [
+        [(round(x, 2), round(y, 2)) for x, y in simplify_arc(arc, tolerance)]
+        for number, arc in enumerate(decode_arcs(topology))
+        if uses[number] > 1
+    ]
+    border = {
+        "type": "Feature",
+        "properties": {"kind": "border"},
+        "geometry": {"type": "MultiLineString", "coordinates": lines},
+    }
+    return {
+        "type": "FeatureCollection",
+        "properties": {"attribution": ATTRIBUTION, "tolerance_deg": tolerance},
+        "features": [border],
+    }
+
+
 def _join_polygons(
     groups: Iterable[Iterable[Iterable[int]]], arcs: Sequence[Sequence[Position]]
 ) -> list[tuple[list[Position], list[list[Position]]]]:
@@ -210,18 +249,22 @@ def _list_polygons(geometry: Any) -> list[Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the npm package's archive and write the GeoJSON."""
+    """Read the npm package's archive and write the GeoJSON files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("archive", type=Path, help="world-atlas-2.0.2.tgz, from npm pack")
-    parser.add_argument("output", type=Path)
+    parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     with tarfile.open(options.archive) as archive:
         member = archive.extractfile(MEMBER)
         if member is None:
             parser.error(f"{options.archive} has no {MEMBER}; give the archive of world-atlas.")
         topology = json.load(member)
-    text = json.dumps(build_outlines(topology), ensure_ascii=False, separators=(",", ":"))
-    options.output.write_text(text + "\n", encoding="utf-8")
+    for path, document in (
+        (OUTLINES_PATH, build_outlines(topology)),
+        (BORDERS_PATH, build_borders(topology)),
+    ):
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        (options.folder / path.name).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from starlette.routing import Route
 from geotransfer.errors import GeoTransferError, InputError, NotFound
 from geotransfer.tiles.catalog import RasterCatalog, RasterEntry, RegionFiles
 from geotransfer.tiles.downloads import CLIENT_GONE, HEADERS, NAME, Downloads
-from geotransfer.tiles.outlines import read_outlines
+from geotransfer.tiles.outlines import read_borders, read_outlines
 from geotransfer.tiles.vendor import MEDIA_TYPES, read_vendor_file
 
 Answer = TypeVar("Answer")
@@ -38,6 +38,8 @@ PREVIEW_PX = 1024
 MAX_ZOOM = 24
 
 _ONE_DAY = "private, max-age=86400"
+SHIPPED = {"countries": read_outlines, "borders": read_borders}
+"""Vector layers that come with the product."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ def make_routes(
         {prefix}/raster/{region}/{layer}/tilejson.json       bounds, zooms and address of the tiles
         {prefix}/raster/{region}/{layer}/preview.png?width=  the whole layer
         {prefix}/raster/{region}/{layer}/point?lon=&lat=     its value at a place
-        {prefix}/vector/{name}.geojson                       ``countries``, and the catalog's own
+        {prefix}/vector/{name}.geojson                       countries, borders, the catalog's own
         {prefix}/download/{region}/{layer}.tif               the file, as it is
         {prefix}/download/{region}/{layer}.qml               its style for QGIS
         {prefix}/download/{region}/{name}                    a table, vector or report of the region
@@ -232,8 +234,8 @@ class _Service:
         def work() -> Response:
             version = request.query_params.get("v")
             data = None
-            if name == "countries":
-                data = read_outlines()
+            if name in SHIPPED:
+                data = SHIPPED[name]()
             elif all(NAME.fullmatch(part) for part in (*name.split("/"), version or "current")):
                 data = self._catalog.read_vector(name, version)
             if data is None:

@@ -81,13 +81,13 @@ def audit_region(
         found[audited.tile_id] = audited
         progress(len(found), len(tasks), f"audited {len(found)} of {len(tasks)} tiles")
     stale = {
-        (task.tile.tile.tile_id, number): count
+        (task.tile.tile.tile_id, number): pixels
         for task in tasks
-        for number, count in zip(task.blocks, found[task.tile.tile.tile_id].n_stale, strict=True)
+        for number, pixels in zip(task.blocks, found[task.tile.tile.tile_id].stale, strict=True)
     }
     evidence = add_evidence(
         before,
-        [(stale[b.tile_id, b.number], b.n_judged) for b in drawn],
+        [(len(stale[b.tile_id, b.number]), b.n_judged) for b in drawn],
         n_judged=n_judged,
         n_pixels=last.n_pixels,
         audit_blocks=settings.audit_blocks,
@@ -100,7 +100,8 @@ def audit_region(
             "block": block.number,
             "age": block.age,
             "n_judged": block.n_judged,
-            "n_stale": stale[block.tile_id, block.number],
+            "n_stale": len(stale[block.tile_id, block.number]),
+            "stale": list(stale[block.tile_id, block.number]),
         }
         for block in drawn
     ]
@@ -116,7 +117,9 @@ def audit_region(
             AuditStratum(
                 name=name, n_kept=n_kept, n_blocks=n_blocks, n_pixels=n_pixels, n_stale=n_stale
             )
-            for name, n_kept, n_blocks, n_pixels, n_stale in count_strata(blocks, drawn, stale)
+            for name, n_kept, n_blocks, n_pixels, n_stale in count_strata(
+                blocks, drawn, {place: len(pixels) for place, pixels in stale.items()}
+            )
         ),
         total_blocks=evidence.n_blocks,
         total_pixels=evidence.n_pixels,

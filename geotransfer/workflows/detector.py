@@ -27,14 +27,13 @@ def find_rule(
     return Rule(quantile=quantile, reach=find_reach(counts, quantile))
 
 
-def find_stale_blocks(workspace: Workspace, last: RefreshDone | None) -> dict[str, tuple[int, ...]]:
-    """Return the blocks in which audits of the last map found stale pixels, by tile."""
+def find_stale_pixels(workspace: Workspace, last: RefreshDone | None) -> dict[str, tuple[int, ...]]:
+    """Return the pixels that audits of the last map found stale, by tile."""
     if last is None or not last.n_judged:
         return {}
     found: dict[str, set[int]] = defaultdict(set)
     for recorded in workspace.ledger.read(AuditDone, region_id=last.region_id):
         if recorded.fact.map_id == last.map_id and recorded.fact.n_stale:
             for row in read_table(workspace.blobs.get(recorded.fact.audit_id)):
-                if row["n_stale"]:
-                    found[str(row["tile_id"])].add(int(row["block"]))
-    return {tile_id: tuple(sorted(blocks)) for tile_id, blocks in found.items()}
+                found[str(row["tile_id"])].update(row["stale"])
+    return {tile_id: tuple(sorted(pixels)) for tile_id, pixels in found.items() if pixels}

@@ -107,7 +107,7 @@ def _make_tasks(
         old = planned.previous.get(tile.tile_id, {})
         state_key = str(old.get("state_key") or "")
         is_forced = planned.is_forced(tile.tile_id)
-        blocks = planned.stale_blocks.get(tile.tile_id, ())
+        stale = planned.stale_pixels.get(tile.tile_id, ())
         scenes = tuple(used[i] for i in touching)
         feature_stem = state_stem = keys.feature_key
         previous = None
@@ -115,14 +115,14 @@ def _make_tasks(
             feature_stem, state_stem = str(old["feature_key"]), state_key
         elif state_key and _is_update(parse_state(old).keys, keys):
             told = [state_key, keys.feature_key, planned.rule.quantile, str(planned.rule.reach)]
-            feature_stem = state_stem = UPDATED + content_id([*told, is_forced, blocks])
+            feature_stem = state_stem = UPDATED + content_id([*told, is_forced, stale])
             previous = PreviousTile(
                 feature_path=str(folder / f"{old['feature_key']}.features.tif"),
                 map_path=str(folder / f"{old['map_key']}.map.tif"),
                 state_path=str(locate_history(folder, state_key)),
                 is_other_model=str(old["model"]) != keys.model,
                 is_forced=is_forced,
-                forced_blocks=blocks,
+                stale_pixels=stale,
             )
         tasks.append(
             TileTask(

@@ -33,7 +33,7 @@ from geotransfer.store.tables import Row, read_table
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.model import measure_distance
 from geotransfer.workflows.definitions import find_spec
-from geotransfer.workflows.detector import find_rule, find_stale_blocks
+from geotransfer.workflows.detector import find_rule, find_stale_pixels
 from geotransfer.workflows.layers import fingerprint_layers
 from geotransfer.workflows.models import load_cached_model
 from geotransfer.workflows.regions import find_region
@@ -61,8 +61,8 @@ class RefreshPlan:
     fingerprints: Mapping[str, str]
     """What each scene's files are, by id."""
     layer_prints: tuple[str, ...]
-    stale_blocks: Mapping[str, tuple[int, ...]]
-    """Blocks in which an audit found stale pixels, by tile."""
+    stale_pixels: Mapping[str, tuple[int, ...]]
+    """Pixels that an audit found stale, by tile."""
     seq: int
     """Place in the ledger when the plan was made."""
     republished: frozenset[str]
@@ -119,7 +119,7 @@ def plan_region(workspace: Workspace, region_id: str) -> RefreshPlan:
         rule=rule,
         fingerprints=prints.scenes,
         layer_prints=prints.layers,
-        stale_blocks=find_stale_blocks(workspace, last),
+        stale_pixels=find_stale_pixels(workspace, last),
         seq=seq,
         republished=_find_republished(workspace, region_id, last),
     )

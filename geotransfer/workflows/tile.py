@@ -50,8 +50,8 @@ class PreviousTile:
     """Whether another model made the map."""
     is_forced: bool
     """Nothing may be kept by judgement this time: the detector was tightened."""
-    forced_blocks: tuple[int, ...]
-    """Blocks in which an audit found stale pixels."""
+    stale_pixels: tuple[int, ...]
+    """Pixels that an audit found stale, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

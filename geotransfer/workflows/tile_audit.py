@@ -43,7 +43,8 @@ class AuditedTile:
     tile_id: str
     n_judged: tuple[int, ...]
     """Pixels kept by judgement in each block, in the order of the task."""
-    n_stale: tuple[int, ...]
+    stale: tuple[tuple[int, ...], ...]
+    """Which of them are stale, pixels of the tile in one line."""
     n_exact: int
     n_exact_wrong: int
     read_bytes: int
@@ -76,7 +77,8 @@ def audit_tile(task: AuditTask) -> AuditedTile:
         scenes, [period for i, period in enumerate(tile.spec.periods) if unknown[i]]
     )
     judged = state.pending.any(axis=0) & (layers[0] != NODATA_CLASS)
-    n_judged, n_stale = [], []
+    n_judged: list[int] = []
+    stale: list[tuple[int, ...]] = []
     found = [
         pixels[judged[pixels]] for pixels in (find_block(b, inside.shape) for b in task.blocks)
     ]
@@ -86,7 +88,7 @@ def audit_tile(task: AuditTask) -> AuditedTile:
     is_stale[chosen] = fresh[0] != layers[0, chosen]
     for pixels in found:
         n_judged.append(len(pixels))
-        n_stale.append(int(is_stale[pixels].sum()))
+        stale.append(tuple(pixels[is_stale[pixels]].tolist()))
     n_exact = n_wrong = 0
     if task.is_checked:
         n_exact, n_wrong = _check_exact(task, state, observations, inside.ravel())
@@ -95,7 +97,7 @@ def audit_tile(task: AuditTask) -> AuditedTile:
     return AuditedTile(
         tile_id=tile.tile.tile_id,
         n_judged=tuple(n_judged),
-        n_stale=tuple(n_stale),
+        stale=tuple(stale),
         n_exact=n_exact,
         n_exact_wrong=n_wrong,
         read_bytes=reader.read_bytes,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geotransfer.change.audit import count_blocks, find_block
+from geotransfer.change.audit import count_blocks
 from geotransfer.change.judgement import Kept
 from geotransfer.change.update import (
     Predict,
@@ -272,8 +272,7 @@ class _TileUpdate:
 
     def _update(self, state: TilePixels) -> Update:
         forced = np.full(self.inside.size, self.previous.is_forced)
-        for number in self.previous.forced_blocks:
-            forced[find_block(number, self.inside.shape)] = True
+        forced[list(self.previous.stale_pixels)] = True
         with self.meter.measure("detector"):
             kept = judge_state(state, rule=self.tracking.rule, forced=forced)
         with self.meter.measure("composite"):

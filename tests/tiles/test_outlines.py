@@ -13,13 +13,16 @@ from shapely import LineString, MultiPoint, Point, Polygon
 from shapely.geometry import shape
 
 from geotransfer.tiles.outlines import (
+    BORDERS_PATH,
     MEMBER,
     OUTLINES_PATH,
+    build_borders,
     build_outlines,
     cut_antimeridian,
     decode_arcs,
     join_ring,
     main,
+    read_borders,
     read_outlines,
     simplify_arc,
     unwrap_ring,
@@ -83,14 +86,39 @@ def test_islands_never_vanish_into_a_line(
 
 
 def test_command_reads_the_package_and_writes_geojson(tmp_path: Path) -> None:
-    archive, output = tmp_path / "world-atlas.tgz", tmp_path / "countries.geojson"
+    archive = tmp_path / "world-atlas.tgz"
     data = json.dumps(TOPOLOGY).encode()
     with tarfile.open(archive, "w:gz") as file:
         member = tarfile.TarInfo(MEMBER)
         member.size = len(data)
         file.addfile(member, io.BytesIO(data))
-    main([str(archive), str(output)])
-    assert json.loads(output.read_text()) == json.loads(json.dumps(build_outlines(TOPOLOGY)))
+    main([str(archive), str(tmp_path)])
+    for path, document in (
+        (OUTLINES_PATH, build_outlines(TOPOLOGY)),
+        (BORDERS_PATH, build_borders(TOPOLOGY)),
+    ):
+        written = json.loads((tmp_path / path.name).read_text())
+        assert written == json.loads(json.dumps(document))
+
+
+def test_borders_are_what_two_countries_share() -> None:
+    (border,) = build_borders(TOPOLOGY)["features"]
+    assert border["geometry"]["coordinates"] == [[(20, 20), (20, 30)]]
+
+
+def test_shipped_borders_are_few_lines_along_the_countries() -> None:
+    assert BORDERS_PATH.stat().st_size <= 100_000
+    (border,) = json.loads(read_borders())["features"]
+    lines = shape(border["geometry"])
+    by_name = {
+        f["properties"]["name"]: shape(f["geometry"])
+        for f in json.loads(read_outlines())["features"]
+        if f["properties"]["kind"] == "country"
+    }
+    shared = by_name["France"].boundary.intersection(by_name["Spain"].boundary.buffer(0.01))
+    assert shared.length > 4
+    assert lines.buffer(0.15).contains(shared)
+    assert by_name["Madagascar"].boundary.distance(lines) > 1
 
 
 def test_shipped_outlines_are_small_valid_and_attributed() -> None:
