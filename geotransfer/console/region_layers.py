@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pydeck as pdk
@@ -14,6 +15,9 @@ from geotransfer.console.palettes import DARK, LIGHT, MapTheme, Scale
 from geotransfer.console.state import PREFIX
 from geotransfer.core.region import RegionKind
 from geotransfer.workflows.views import RegionView, read_bounds
+
+BASE_VERSION = "2"
+"""Of the base map's files: a browser keeps what it has for a day."""
 
 MARKER_BELOW_DEGREES = 1.5
 """Regions narrower than this are shown by a marker at world scale."""
@@ -40,6 +44,18 @@ def make_region_features(views: Sequence[RegionView]) -> dict[str, Any]:
             for view in views
         ],
     }
+
+
+def make_outlines(views: Sequence[RegionView]) -> list[dict[str, list[float]]]:
+    """Return the regions' outlines as segments from ``a`` to ``b``, degrees."""
+    segments = []
+    for view in views:
+        outline = json.loads(view.region.outline)
+        polygons = outline["coordinates"]
+        for rings in polygons if outline["type"] == "MultiPolygon" else [polygons]:
+            for ring in rings:
+                segments += [{"a": a[:2], "b": b[:2]} for a, b in pairwise(ring)]
+    return segments
 
 
 def make_properties(view: RegionView, scales: Sequence[tuple[Metric, Scale]]) -> dict[str, Any]:
@@ -88,29 +104,22 @@ def make_deck(
     layers = [
         pdk.Layer(
             "GeoJsonLayer",
-            data=f"{PREFIX}/vector/countries.geojson",
-            id="countries",
+            data=f"{PREFIX}/vector/land.geojson?v={BASE_VERSION}",
+            id="land",
             get_fill_color=parse_color(theme.land),
             stroked=False,
         ),
-        # Without its coasts, whose thousands of corners cost more than all the rest.
-        pdk.Layer(
-            "GeoJsonLayer",
-            data=f"{PREFIX}/vector/borders.geojson",
-            id="borders",
-            get_line_color=parse_color(theme.border),
-            line_width_min_pixels=0.7,
-        ),
+        _make_lines("borders", f"vector/borders.json?v={BASE_VERSION}", theme.border, width_px=0.7),
         pdk.Layer(
             "GeoJsonLayer",
             data=f"{PREFIX}/regions.geojson?v={version}",
             id="regions",
             get_fill_color=f"properties.{metric.key}_color",
-            get_line_color=parse_color(theme.outline),
-            line_width_min_pixels=1.2,
+            stroked=False,
             pickable=True,
             auto_highlight=True,
         ),
+        _make_lines("outlines", f"outlines.json?v={version}", theme.outline, width_px=1.2),
         *_make_marker_layers(markers, theme),
     ]
     return pdk.Deck(
@@ -118,6 +127,22 @@ def make_deck(
         map_provider=None,
         initial_view_state=make_view(views),
         tooltip={"html": f"<b>{{name}}</b><br>{{kind}}<br>{metric.title}: {{{metric.key}_text}}"},
+    )
+
+
+def _make_lines(layer_id: str, address: str, color: str, *, width_px: float) -> pdk.Layer:
+    """Return a layer of plain segments: a machine without a graphics card draws it at once.
+
+    Strokes of polygons, with their joints, take it half a second for a thousand corners.
+    """
+    return pdk.Layer(
+        "LineLayer",
+        data=f"{PREFIX}/{address}",
+        id=layer_id,
+        get_source_position="a",
+        get_target_position="b",
+        get_color=parse_color(color),
+        get_width=width_px,
     )
 
 

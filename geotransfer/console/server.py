@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from geotransfer.console.region_layers import make_region_features
+from geotransfer.console.region_layers import make_outlines, make_region_features
 from geotransfer.console.state import PREFIX, load_views
 from geotransfer.settings import Settings
+from geotransfer.workflows.views import RegionView
 
 __all__ = ["PREFIX", "make_config", "make_region_routes"]
 
@@ -22,17 +23,26 @@ HEADING_SIZES = ["2rem", "1.6rem", "1.3rem", "1.1rem", "1rem", "0.9rem"]
 
 
 def make_region_routes() -> Sequence[BaseRoute]:
-    """Return the route of the regions' outlines with their figures and colours."""
+    """Return the routes of the regions with their figures and colours, and of their outlines."""
 
-    async def send_regions(request: Request) -> Response:
-        document = await run_in_threadpool(lambda: make_region_features(load_views()))
+    async def send(make: Callable[[Sequence[RegionView]], object], media_type: str) -> Response:
+        document = await run_in_threadpool(lambda: make(load_views()))
         return Response(
             json.dumps(document, separators=(",", ":")),
-            media_type="application/geo+json",
+            media_type=media_type,
             headers={"Cache-Control": "private, max-age=60"},
         )
 
-    return [Route(f"{PREFIX}/regions.geojson", send_regions)]
+    async def send_regions(request: Request) -> Response:
+        return await send(make_region_features, "application/geo+json")
+
+    async def send_outlines(request: Request) -> Response:
+        return await send(make_outlines, "application/json")
+
+    return [
+        Route(f"{PREFIX}/regions.geojson", send_regions),
+        Route(f"{PREFIX}/outlines.json", send_outlines),
+    ]
 
 
 def make_config(settings: Settings) -> dict[str, object]:

@@ -69,18 +69,11 @@ def write_tile(
         return temporary.stat().st_size
 
 
-def read_tile(
-    path: Path, layers: Sequence[int] | None = None, *, rows: tuple[int, int] | None = None
-) -> Array:
-    """Read a tile file's layers, counted from 0, or all of them; shape (band, y, x).
-
-    ``rows`` are the first one to read and the first one not to; None: all.
-    """
+def read_tile(path: Path, layers: Sequence[int] | None = None) -> Array:
+    """Read a tile file's layers, counted from 0, or all of them; shape (band, y, x)."""
     try:
         with rasterio.open(path) as file:
-            window = None if rows is None else Window(0, rows[0], file.width, rows[1] - rows[0])
-            indexes = None if layers is None else [k + 1 for k in layers]
-            array: Array = file.read(indexes, window=window)
+            array: Array = file.read(None if layers is None else [k + 1 for k in layers])
     except rasterio.errors.RasterioError as error:
         raise SceneUnreadable(
             f"{path} cannot be read ({error}); delete the file, then refresh again."

@@ -1,9 +1,9 @@
 """Country outlines for the offline base map: made once from Natural Earth, then shipped.
 
 ``npm pack world-atlas@2.0.2`` fetches the source;
-``python -m geotransfer.tiles.outlines world-atlas-2.0.2.tgz data`` writes both files: countries,
-and the borders between them as plain lines. Borders are simplified before the polygons are put
-together, so neighbours still share them.
+``python -m geotransfer.tiles.outlines world-atlas-2.0.2.tgz data`` writes the countries, and for
+maps of the whole world coarser ones and the borders between them. Borders are simplified before the
+polygons are put together, so neighbours still share them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from geotransfer.store.shipped import FOLDER
 Position = tuple[float, float]
 
 OUTLINES_PATH = FOLDER / "countries.geojson"
-BORDERS_PATH = FOLDER / "borders.geojson"
+LAND_PATH = FOLDER / "land.geojson"
+BORDERS_PATH = FOLDER / "borders.json"
 ATTRIBUTION = "Made with Natural Earth (public domain), from world-atlas 2.0.2 (ISC)"
 MEMBER = "package/countries-50m.json"
 TOLERANCE_DEG = 0.025
 """Borders move by at most this: 3 km, about one screen pixel where whole countries fit."""
-BORDER_TOLERANCE_DEG = 0.1
-"""The same for the lines alone, a third of a pixel where the world fits. A line of so few corners
-is drawn at once by a machine without a graphics card; the coasts as lines take a second and more.
-"""
+OVERVIEW_TOLERANCE_DEG = 0.1
+"""The same where the world fits, a third of a pixel. A machine without a graphics card draws the
+finer polygons in half a second more, and their borders and coasts as paths in more than one."""
+BORDER_TOLERANCE_DEG = 0.25
+"""Of the borders there, which are thin."""
 
 
 @lru_cache(maxsize=1)
@@ -42,8 +44,14 @@ def read_outlines() -> bytes:
 
 
 @lru_cache(maxsize=1)
+def read_land() -> bytes:
+    """Return the shipped GeoJSON of the same countries for the whole world, without labels."""
+    return LAND_PATH.read_bytes()
+
+
+@lru_cache(maxsize=1)
 def read_borders() -> bytes:
-    """Return the shipped GeoJSON of land borders: one feature of many lines, EPSG:4326."""
+    """Return the borders between countries, a JSON list of segments from ``a`` to ``b``."""
     return BORDERS_PATH.read_bytes()
 
 
@@ -170,30 +178,27 @@ def build_outlines(topology: dict[str, Any], *, tolerance: float = TOLERANCE_DEG
     }
 
 
+def build_land(topology: dict[str, Any]) -> dict[str, Any]:
+    """Build the GeoJSON of countries for maps of the whole world."""
+    document = build_outlines(topology, tolerance=OVERVIEW_TOLERANCE_DEG)
+    features = [f for f in document["features"] if f["properties"]["kind"] == "country"]
+    return {**document, "features": features}
+
+
 def build_borders(
     topology: dict[str, Any], *, tolerance: float = BORDER_TOLERANCE_DEG
-) -> dict[str, Any]:
-    """Build the GeoJSON of borders between countries: the arcs that two of them share."""
+) -> list[dict[str, Position]]:
+    """Build the segments of the borders: of the arcs that two countries share."""
     uses: Counter[int] = Counter()
     for item in topology["objects"]["countries"]["geometries"]:
         groups = item["arcs"] if item["type"] == "MultiPolygon" else [item["arcs"]]
-        indexes = {i if i >= 0 else ~i for group in groups for ring in group for i in ring}
-        uses.update(indexes)
+        uses.update({i if i >= 0 else ~i for group in groups for ring in group for i in ring})
     lines = [
         [(round(x, 2), round(y, 2)) for x, y in simplify_arc(arc, tolerance)]
         for number, arc in enumerate(decode_arcs(topology))
         if uses[number] > 1
     ]
-    border = {
-        "type": "Feature",
-        "properties": {"kind": "border"},
-        "geometry": {"type": "MultiLineString", "coordinates": lines},
-    }
-    return {
-        "type": "FeatureCollection",
-        "properties": {"attribution": ATTRIBUTION, "tolerance_deg": tolerance},
-        "features": [border],
-    }
+    return [{"a": a, "b": b} for line in lines for a, b in pairwise(line)]
 
 
 def _join_polygons(
@@ -249,7 +254,7 @@ def _list_polygons(geometry: Any) -> list[Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the npm package's archive and write the GeoJSON files."""
+    """Read the npm package's archive and write the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("archive", type=Path, help="world-atlas-2.0.2.tgz, from npm pack")
     parser.add_argument("folder", type=Path)
@@ -259,10 +264,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if member is None:
             parser.error(f"{options.archive} has no {MEMBER}; give the archive of world-atlas.")
         topology = json.load(member)
-    for path, document in (
-        (OUTLINES_PATH, build_outlines(topology)),
-        (BORDERS_PATH, build_borders(topology)),
-    ):
+    documents = {
+        OUTLINES_PATH: build_outlines(topology),
+        LAND_PATH: build_land(topology),
+        BORDERS_PATH: build_borders(topology),
+    }
+    for path, document in documents.items():
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         (options.folder / path.name).write_text(text + "\n", encoding="utf-8")
 

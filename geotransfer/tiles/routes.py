@@ -27,7 +27,7 @@ from starlette.routing import Route
 from geotransfer.errors import GeoTransferError, InputError, NotFound
 from geotransfer.tiles.catalog import RasterCatalog, RasterEntry, RegionFiles
 from geotransfer.tiles.downloads import CLIENT_GONE, HEADERS, NAME, Downloads
-from geotransfer.tiles.outlines import read_borders, read_outlines
+from geotransfer.tiles.outlines import read_borders, read_land, read_outlines
 from geotransfer.tiles.vendor import MEDIA_TYPES, read_vendor_file
 
 Answer = TypeVar("Answer")
@@ -38,7 +38,7 @@ PREVIEW_PX = 1024
 MAX_ZOOM = 24
 
 _ONE_DAY = "private, max-age=86400"
-SHIPPED = {"countries": read_outlines, "borders": read_borders}
+SHIPPED = {"countries": read_outlines, "land": read_land}
 """Vector layers that come with the product."""
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ def make_routes(
         {prefix}/raster/{region}/{layer}/tilejson.json       bounds, zooms and address of the tiles
         {prefix}/raster/{region}/{layer}/preview.png?width=  the whole layer
         {prefix}/raster/{region}/{layer}/point?lon=&lat=     its value at a place
-        {prefix}/vector/{name}.geojson                       countries, borders, the catalog's own
+        {prefix}/vector/{name}.geojson                       ``countries``, ``land``, the catalog's
+        {prefix}/vector/borders.json                         lines between countries
         {prefix}/download/{region}/{layer}.tif               the file, as it is
         {prefix}/download/{region}/{layer}.qml               its style for QGIS
         {prefix}/download/{region}/{name}                    a table, vector or report of the region
@@ -85,6 +86,7 @@ def make_routes(
         f"{layer}/preview.png": service.send_preview,
         f"{layer}/point": service.send_point,
         f"{prefix}/vector/{{name:path}}.geojson": service.send_vector,
+        f"{prefix}/vector/borders.json": service.send_borders,
         f"{prefix}/download/{{region}}/{{layer}}.tif": service.send_file,
         f"{prefix}/download/{{region}}/{{layer}}.qml": downloads.send_style,
         f"{prefix}/download/{{region}}/everything.zip": downloads.send_archive,
@@ -242,6 +244,10 @@ class _Service:
                 raise NotFound(f"there is no vector layer {name!r}; reload the page.")
             return _send_bytes(request, data, "application/geo+json")
 
+        return await self.run(request, work) or Response(status_code=CLIENT_GONE)
+
+    async def send_borders(self, request: Request) -> Response:
+        work = partial(_send_bytes, request, read_borders(), "application/json")
         return await self.run(request, work) or Response(status_code=CLIENT_GONE)
 
     async def send_file(self, request: Request) -> Response:

@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from shapely import LineString, MultiPoint, Point, Polygon
+from shapely import LineString, MultiLineString, MultiPoint, Point, Polygon
 from shapely.geometry import shape
 
 from geotransfer.tiles.outlines import (
     BORDERS_PATH,
+    LAND_PATH,
     MEMBER,
     OUTLINES_PATH,
     build_borders,
+    build_land,
     build_outlines,
     cut_antimeridian,
     decode_arcs,
     join_ring,
     main,
     read_borders,
+    read_land,
     read_outlines,
     simplify_arc,
     unwrap_ring,
@@ -93,23 +96,23 @@ def test_command_reads_the_package_and_writes_geojson(tmp_path: Path) -> None:
         member.size = len(data)
         file.addfile(member, io.BytesIO(data))
     main([str(archive), str(tmp_path)])
-    for path, document in (
-        (OUTLINES_PATH, build_outlines(TOPOLOGY)),
-        (BORDERS_PATH, build_borders(TOPOLOGY)),
-    ):
+    documents = {
+        OUTLINES_PATH: build_outlines(TOPOLOGY),
+        LAND_PATH: build_land(TOPOLOGY),
+        BORDERS_PATH: build_borders(TOPOLOGY),
+    }
+    for path, document in documents.items():
         written = json.loads((tmp_path / path.name).read_text())
         assert written == json.loads(json.dumps(document))
 
 
 def test_borders_are_what_two_countries_share() -> None:
-    (border,) = build_borders(TOPOLOGY)["features"]
-    assert border["geometry"]["coordinates"] == [[(20, 20), (20, 30)]]
+    assert build_borders(TOPOLOGY) == [{"a": (20, 20), "b": (20, 30)}]
 
 
-def test_shipped_borders_are_few_lines_along_the_countries() -> None:
-    assert BORDERS_PATH.stat().st_size <= 100_000
-    (border,) = json.loads(read_borders())["features"]
-    lines = shape(border["geometry"])
+def test_shipped_borders_run_between_countries_and_not_along_coasts() -> None:
+    assert BORDERS_PATH.stat().st_size <= 200_000
+    lines = MultiLineString([(s["a"], s["b"]) for s in json.loads(read_borders())])
     by_name = {
         f["properties"]["name"]: shape(f["geometry"])
         for f in json.loads(read_outlines())["features"]
@@ -117,8 +120,15 @@ def test_shipped_borders_are_few_lines_along_the_countries() -> None:
     }
     shared = by_name["France"].boundary.intersection(by_name["Spain"].boundary.buffer(0.01))
     assert shared.length > 4
-    assert lines.buffer(0.15).contains(shared)
+    assert lines.buffer(0.3).contains(shared)
     assert by_name["Madagascar"].boundary.distance(lines) > 1
+
+
+def test_shipped_land_is_the_same_countries_with_fewer_corners() -> None:
+    assert LAND_PATH.stat().st_size <= OUTLINES_PATH.stat().st_size / 2
+    land = json.loads(read_land())["features"]
+    assert len(land) == 241
+    assert all(shape(feature["geometry"]).is_valid for feature in land)
 
 
 def test_shipped_outlines_are_small_valid_and_attributed() -> None:

@@ -72,7 +72,9 @@ def _show_headline(views: Sequence[RegionView]) -> None:
     """Show reach per kind of region with its trend; kinds are never averaged together."""
     target = views[0].reach_target
     trends = load_reach()
-    for column, kind in zip(st.columns(len(RegionKind)), RegionKind, strict=True):
+    # Words in a row of their own: under boxes of one height.
+    columns, words = st.columns(len(RegionKind)), st.columns(len(RegionKind))
+    for column, below, kind in zip(columns, words, RegionKind, strict=True):
         of_kind = [v for v in views if v.region.kind is kind]
         known = [v.reach.value for v in of_kind if v.reach is not None]
         told = f"{sum(known) / len(known):.0%}" if known else "not measured"
@@ -92,7 +94,7 @@ def _show_headline(views: Sequence[RegionView]) -> None:
             " accuracy, judged on rows the model has never seen. Kinds are never averaged together."
             " The line, where there is one, moves each time a region's figure did.",
         )
-        column.caption(_explain_reach(kind, len(known), len(of_kind), target))
+        below.caption(_explain_reach(kind, len(known), len(of_kind), target))
 
 
 def _write_change(trend: Sequence[ReachPoint]) -> str | None:
