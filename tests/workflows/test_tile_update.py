@@ -21,7 +21,7 @@ from geotransfer.errors import NotFound, SceneUnreadable
 from geotransfer.store.tables import read_table
 from geotransfer.store.workspace import Workspace, open_workspace
 from geotransfer.testing import Republish, SimulatedRegion, World, add_scene
-from geotransfer.workflows import detector
+from geotransfer.workflows import detector, refresh_plan
 from geotransfer.workflows.audit import audit_region
 from geotransfer.workflows.maps import locate_map
 from geotransfer.workflows.refresh import refresh
@@ -143,6 +143,34 @@ def test_what_judgement_keeps_is_counted_audited_and_bounded(
         top, left = tile_row + 32 * y, tile_col + 32 * x
         bottom, right = min(top + 32, tile_row + 48), min(left + 32, tile_col + 48)
         assert stale[0, top:bottom, left:right].sum() == row["n_stale"]
+
+
+def test_pixels_found_stale_are_computed_and_no_others(
+    own_world: World, open_arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Careless: it believes that scores hardly move.
+    monkeypatch.setattr(detector, "find_reach", lambda counts, quantile: 0.001)
+    made = own_world.targets[0]
+    ours, whole = open_arm(made, "ours"), open_arm(made, "whole", cube_gb=0)
+    first = ours.refresh()
+    made = add_scene(made, NEW_DAYS[0])
+    done = ours.refresh()
+    before = ours.read(done, "observations.tif")[0]
+    behind = before != whole.read(whole.follow(ours), "observations.tif")[0]
+    ys, xs = np.argwhere(behind)[[0, -1]].T
+    stale = {
+        f"r{y // 48:03d}c{x // 48:03d}": (y % 48 * 48 + x % 48,)
+        for y, x in zip(ys.tolist(), xs.tolist(), strict=True)
+    }
+    assert len(stale) == 2
+    monkeypatch.setattr(refresh_plan, "find_stale_pixels", lambda *_: stale)
+    made = add_scene(made, NEW_DAYS[1])
+    following = ours.refresh()
+    now = ours.read(following, "observations.tif")[0]
+    truth = whole.read(whole.follow(ours), "observations.tif")[0]
+    assert (now[ys, xs] == truth[ys, xs]).all()
+    assert (now[ys, xs] > ours.read(first, "observations.tif")[0][ys, xs]).all()
+    assert (now != before).sum() < behind.sum() / 10
 
 
 @pytest.mark.slow
