@@ -18,6 +18,9 @@ from geotransfer.console.screens import (
     scenes,
 )
 from geotransfer.console.state import explain_errors
+from geotransfer.console.upload_answers import keep_upload_answers
+
+keep_upload_answers()
 
 # A picture of our own: icons by name would be fetched from another host.
 st.set_page_config(page_title="GeoTransfer", page_icon=draw_icon(), layout="wide")

@@ -13,7 +13,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 
 
 def keep_upload_answers() -> None:
-    """Make message queues keep answers to uploads when a script starts anew."""
+    """Make message queues keep answers to uploads when a script starts anew; once is enough."""
     clear = ForwardMsgQueue.clear
     if hasattr(clear, "__wrapped__"):
         return
