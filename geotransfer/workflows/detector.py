@@ -35,5 +35,6 @@ def find_stale_pixels(workspace: Workspace, last: RefreshDone | None) -> dict[st
     for recorded in workspace.ledger.read(AuditDone, region_id=last.region_id):
         if recorded.fact.map_id == last.map_id and recorded.fact.n_stale:
             for row in read_table(workspace.blobs.get(recorded.fact.audit_id)):
-                found[str(row["tile_id"])].update(row["stale"])
+                # Audits of an earlier version told only how many.
+                found[str(row["tile_id"])].update(row.get("stale") or ())
     return {tile_id: tuple(sorted(pixels)) for tile_id, pixels in found.items() if pixels}
