@@ -134,8 +134,7 @@ def update_pixels(
             moves=count_moves(nothing, nothing, nothing),
         )
     # What is loaded here is nobody else's and may be written into.
-    own = state.values.copy() if len(state.values) else load_values()
-    state = replace(state, values=own)
+    state = replace(state, values=state.values.copy() if len(state.values) else load_values())
     unknown = np.asarray(state.pending[:, pixels].any(axis=1))
     periods = [period for i, period in enumerate(spec.periods) if unknown[i]]
     values, counts = compute_pixels(state, load_observations(periods), pixels, spec=spec)
@@ -148,7 +147,6 @@ def update_pixels(
     )
     following = replace(
         state,
-        values=own,
         counts=state.counts.copy(),
         layers=state.layers.copy(),
         pending=state.pending.copy(),

@@ -10,14 +10,12 @@ from typing import Any
 
 import pydeck as pdk
 
+from geotransfer.console.map.style import OUTLINES_VERSION
 from geotransfer.console.metrics import METRICS, Metric, parse_color
 from geotransfer.console.palettes import DARK, LIGHT, MapTheme, Scale
 from geotransfer.console.state import PREFIX
 from geotransfer.core.region import RegionKind
 from geotransfer.workflows.views import RegionView, read_bounds
-
-BASE_VERSION = "2"
-"""Of the base map's files: a browser keeps what it has for a day."""
 
 MARKER_BELOW_DEGREES = 1.5
 """Regions narrower than this are shown by a marker at world scale."""
@@ -104,12 +102,14 @@ def make_deck(
     layers = [
         pdk.Layer(
             "GeoJsonLayer",
-            data=f"{PREFIX}/vector/land.geojson?v={BASE_VERSION}",
+            data=f"{PREFIX}/vector/land.geojson?v={OUTLINES_VERSION}",
             id="land",
             get_fill_color=parse_color(theme.land),
             stroked=False,
         ),
-        _make_lines("borders", f"vector/borders.json?v={BASE_VERSION}", theme.border, width_px=0.7),
+        _make_lines(
+            "borders", f"vector/borders.json?v={OUTLINES_VERSION}", theme.border, width_px=0.7
+        ),
         pdk.Layer(
             "GeoJsonLayer",
             data=f"{PREFIX}/regions.geojson?v={version}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from geotransfer.core.job import Job, JobState
@@ -20,24 +22,28 @@ def show_running_jobs(workspace: Workspace, region_id: str | None = None) -> Non
     The page of the whole workspace is shown anew with every fact, too. The page of one region is
     not: others' facts would redraw it under the hands of whoever works on it.
     """
-    before = _look(workspace, region_id)
-    if not before[0]:
+    jobs = list_running(workspace, region_id)
+    if not jobs:
         return
+    before = _mark(workspace, jobs, region_id)
 
     @st.fragment(run_every=1.0)
     def watch() -> None:
-        for job in list_running(workspace, region_id):
+        jobs = list_running(workspace, region_id)
+        for job in jobs:
             show_progress(job)
-        if _look(workspace, region_id) != before:
+        if _mark(workspace, jobs, region_id) != before:
             st.rerun()
 
     watch()
 
 
-def _look(workspace: Workspace, region_id: str | None) -> tuple[tuple[str, ...], int]:
-    """Return the jobs that wait or run, and the newest fact's place where each fact counts."""
-    jobs = tuple(job.job_id for job in list_running(workspace, region_id))
-    return jobs, workspace.ledger.count() if region_id is None else 0
+def _mark(
+    workspace: Workspace, jobs: Sequence[Job], region_id: str | None
+) -> tuple[tuple[str, ...], int]:
+    """Return what a page is shown anew for: other jobs, and where each counts, another fact."""
+    ids = tuple(job.job_id for job in jobs)
+    return ids, workspace.ledger.count() if region_id is None else 0
 
 
 def show_progress(job: Job) -> None:
