@@ -145,9 +145,9 @@ def wait_until_idle(page: Page) -> None:
 
 
 def press(page: Page, name: str) -> None:
-    """Press a button by its words."""
+    """Press a button by its words; one that waits for another person's job is waited for."""
     button = page.get_by_role("button", name=name).first
-    expect(button).to_be_enabled(timeout=60_000)
+    expect(button).to_be_enabled(timeout=180_000)
     button.click()
 
 

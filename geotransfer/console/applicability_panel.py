@@ -10,7 +10,6 @@ import streamlit as st
 
 from geotransfer.console.map_panel import make_picture, make_raster_legend
 from geotransfer.console.state import find_actor, find_catalog, run_guarded
-from geotransfer.console.waiting import list_running
 from geotransfer.core.applicability import AccuracyCurve, ApplicabilityReport
 from geotransfer.store.workspace import Workspace
 from geotransfer.tiles.catalog import RasterEntry
@@ -44,7 +43,7 @@ MEANINGS = {
 }
 
 
-def show_applicability(workspace: Workspace, view: RegionView) -> None:
+def show_applicability(workspace: Workspace, view: RegionView, *, is_busy: bool) -> None:
     """Show where the present map applies, or how to find out."""
     region_id = view.region.region_id
     if view.refresh is None:
@@ -56,20 +55,20 @@ def show_applicability(workspace: Workspace, view: RegionView) -> None:
             "Nobody has compared this map with what its model was trained on. It takes a few"
             " seconds for a small region."
         )
-        _show_button(workspace, region_id, "Map where it applies", ())
+        _show_button(workspace, region_id, "Map where it applies", (), is_disabled=is_busy)
         return
     if report.map_id != view.refresh.map_id:
         st.warning(
             "Made for an earlier map of this region; make it again for the present one.",
             icon=":material/history:",
         )
-        _show_button(workspace, region_id, "Make it again", ())
+        _show_button(workspace, region_id, "Make it again", (), is_disabled=is_busy)
         return
     _show_figures(report)
     _show_pictures(view, report)
     if report.curve is not None:
         _show_curve(report.curve, report.threshold)
-    _show_requests(workspace, view, report)
+    _show_requests(workspace, view, report, is_busy=is_busy)
 
 
 def _show_figures(report: ApplicabilityReport) -> None:
@@ -181,7 +180,9 @@ def _show_curve(curve: AccuracyCurve, threshold: float) -> None:
     )
 
 
-def _show_requests(workspace: Workspace, view: RegionView, report: ApplicabilityReport) -> None:
+def _show_requests(
+    workspace: Workspace, view: RegionView, report: ApplicabilityReport, *, is_busy: bool
+) -> None:
     made = {layer.name: layer for layer in report.layers}
     st.markdown("**Layers on request**")
     st.table(
@@ -213,8 +214,9 @@ def _show_requests(workspace: Workspace, view: RegionView, report: Applicability
         key="applicability-request",
     )
     _show_button(
-        workspace, view.region.region_id, "Make these layers", tuple(chosen), needs_any=True
-    )
+        workspace, view.region.region_id, "Make these layers", tuple(chosen),
+        is_disabled=is_busy or not chosen,
+    )  # fmt: skip
 
 
 def _guess_s(name: str, n_pixels: int, view: RegionView) -> float:
@@ -228,13 +230,13 @@ def _show_button(
     text: str,
     layers: tuple[str, ...],
     *,
-    needs_any: bool = False,
+    is_disabled: bool,
 ) -> None:
     st.button(
         text,
         icon=":material/radar:",
         key=f"applicability-{text}",
-        disabled=bool(list_running(workspace, region_id)) or (needs_any and not layers),
+        disabled=is_disabled,
         on_click=run_guarded,
         args=(
             lambda: submit_map_applicability(workspace, region_id, layers=layers, by=find_actor()),

@@ -9,13 +9,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from geotransfer.console.state import find_actor, run_guarded
-from geotransfer.console.waiting import list_running
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.submit import submit_assess
 from geotransfer.workflows.views import RegionView, find_assessment_plain
 
 
-def show_assessment(workspace: Workspace, view: RegionView) -> None:
+def show_assessment(workspace: Workspace, view: RegionView, *, is_busy: bool) -> None:
     """Show what features alone can tell, and let them be looked at."""
     region_id = view.region.region_id
     found = find_assessment_plain(workspace, region_id)
@@ -46,7 +45,7 @@ def show_assessment(workspace: Workspace, view: RegionView) -> None:
     st.button(
         "Assess before labelling",
         icon=":material/travel_explore:",
-        disabled=bool(list_running(workspace, region_id)),
+        disabled=is_busy,
         on_click=run_guarded,
         args=(lambda: submit_assess(workspace, region_id, by=find_actor()),),
         kwargs={"success": "Assessment queued."},

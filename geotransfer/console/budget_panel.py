@@ -9,7 +9,6 @@ import streamlit as st
 from geotransfer.console.interval_chart import write_gain
 from geotransfer.console.state import find_actor, run_guarded
 from geotransfer.console.strategy_panel import name_strategy
-from geotransfer.console.waiting import list_running
 from geotransfer.core.budget import BudgetCurve, BudgetReport, BudgetStep, answer_budget, list_steps
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.output_list import list_kept_labels
@@ -22,7 +21,7 @@ COLORS = ("#6e6e6e", "#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7")
 SHAPES = ("square", "circle", "triangle-up", "diamond", "cross", "triangle-down")
 
 
-def show_budget(workspace: Workspace, view: RegionView) -> None:
+def show_budget(workspace: Workspace, view: RegionView, *, is_busy: bool) -> None:
     """Show what more labels would bring, in words first; or let it be measured."""
     region_id = view.region.region_id
     report = find_budget(workspace, region_id)
@@ -42,7 +41,7 @@ def show_budget(workspace: Workspace, view: RegionView) -> None:
         "Measure again" if report is not None else "Measure the label budget",
         icon=":material/show_chart:",
         key="measure-budget",
-        disabled=not has_labels or bool(list_running(workspace, region_id)),
+        disabled=is_busy or not has_labels,
         on_click=run_guarded,
         args=(lambda: submit_budget(workspace, region_id, by=find_actor()),),
         kwargs={"success": "Label budget queued; it takes about a minute."},

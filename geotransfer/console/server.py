@@ -69,4 +69,6 @@ def make_config(settings: Settings) -> dict[str, object]:
         "theme.light.codeTextColor": "#074d28",
         "theme.dark.linkColor": "#7fd3ca",
         "logger.level": "warning",
+        # Coloured tracebacks go to standard output, where `serve` silences Streamlit's banner.
+        "logger.enableRich": False,
     }

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from geotransfer.console.screens import region as region_screen
 from geotransfer.core.fact import LabelsAdded, RegionAdded
 from geotransfer.core.job import Command, JobState
 from geotransfer.registry.champions import find_champion
@@ -174,6 +175,23 @@ def test_refresh_is_queued_once_and_its_progress_is_shown(
     app = press(app, "Cancel")
     assert workspace.jobs.find(job.job_id).state is JobState.CANCELLED
     assert "Cancel asked for" in read_text(app)
+
+
+def test_a_job_that_begins_while_a_page_is_drawn_disables_nothing(
+    workspace: Workspace, region_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing on this page would watch for its end, and the button would stay pale for ever.
+    def begin() -> str:
+        workspace.jobs.submit(Command(verb="audit", region_id=region_id, arguments={}), by="ben")
+        return "ana"
+
+    with monkeypatch.context() as patched:
+        patched.setattr(region_screen, "find_actor", begin)
+        app = open_screen("region", region=region_id)
+    assert len(workspace.jobs.list_jobs()) == 1
+    assert not next(b for b in app.button if b.label == "Refresh map").disabled
+    app = open_screen("region", region=region_id)
+    assert next(b for b in app.button if b.label == "Refresh map").disabled
 
 
 def test_a_failed_job_shows_its_sentence_and_a_retry(workspace: Workspace) -> None:

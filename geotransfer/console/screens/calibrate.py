@@ -17,7 +17,7 @@ from geotransfer.console.state import (
     show_notice,
 )
 from geotransfer.console.verdict_panel import show_verdict
-from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.console.waiting import show_running_jobs
 from geotransfer.core.fact import FineTuneDone, LabelsAdded
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
@@ -39,7 +39,7 @@ def show() -> None:
     # In a place of their own: what comes and goes here must not close what is open below.
     with st.container():
         show_notice()
-        show_running_jobs(workspace, region_id)
+        is_busy = show_running_jobs(workspace, region_id)
     if view.refresh is None:
         st.info(
             "This region has no map yet, and features come from it. "
@@ -47,12 +47,12 @@ def show() -> None:
         )
         return
     with st.expander("Before labelling: should this region be labelled at all?", expanded=False):
-        show_assessment(workspace, view)
+        show_assessment(workspace, view, is_busy=is_busy)
     st.header("1 · Labels", divider="gray")
     with explain_errors():
         show_upload(workspace, view)
     st.header("2 · Fine-tune", divider="gray")
-    _show_fine_tune(workspace, view)
+    _show_fine_tune(workspace, view, is_busy=is_busy)
     st.header("3 · Verdict", divider="gray")
     done = workspace.ledger.read_last(FineTuneDone, region_id=region_id)
     if done is None:
@@ -62,7 +62,7 @@ def show() -> None:
             show_verdict(workspace, view, done, find_verdict(workspace, region_id, done.model_id))
     st.header("4 · Label budget", divider="gray")
     with explain_errors():
-        show_budget(workspace, view)
+        show_budget(workspace, view, is_busy=is_busy)
 
 
 def _list_calibration(workspace: Workspace, region_id: str) -> list[LabelsAdded]:
@@ -70,7 +70,7 @@ def _list_calibration(workspace: Workspace, region_id: str) -> list[LabelsAdded]
     return [fact for fact in reversed(kept) if fact.role == "calibration"]
 
 
-def _show_fine_tune(workspace: Workspace, view: RegionView) -> None:
+def _show_fine_tune(workspace: Workspace, view: RegionView, *, is_busy: bool) -> None:
     region_id = view.region.region_id
     uploads = _list_calibration(workspace, region_id)
     if not uploads:
@@ -90,7 +90,7 @@ def _show_fine_tune(workspace: Workspace, view: RegionView) -> None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=bool(list_running(workspace, region_id)),
+        disabled=is_busy,
         on_click=run_guarded,
         args=(
             lambda: submit_fine_tune(

@@ -21,7 +21,7 @@ from geotransfer.console.state import (
     run_guarded,
     show_notice,
 )
-from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.console.waiting import show_running_jobs
 from geotransfer.core.region import RegionKind
 from geotransfer.core.suggestion import Design, Suggestion
 from geotransfer.labels.suggested import write_places_csv, write_places_geojson
@@ -56,14 +56,14 @@ def show() -> None:
     # In a place of their own: what comes and goes here must not reset the map below.
     with st.container():
         show_notice()
-        show_running_jobs(workspace, view.region.region_id)
+        is_busy = show_running_jobs(workspace, view.region.region_id)
     if view.refresh is None:
         st.info(
             "This region has no map yet, and places are chosen on it. "
             + (view.needs or "Open the region and press *Refresh map*.")
         )
         return
-    design = _show_request(workspace, view)
+    design = _show_request(workspace, view, is_busy=is_busy)
     found = find_suggestion(workspace, view.region.region_id, design)
     if found is None:
         st.info("No places of this kind yet. Press *Suggest places*.")
@@ -71,7 +71,7 @@ def show() -> None:
     _show_suggestion(workspace, view, *found)
 
 
-def _show_request(workspace: Workspace, view: RegionView) -> Design:
+def _show_request(workspace: Workspace, view: RegionView, *, is_busy: bool) -> Design:
     region_id = view.region.region_id
     kind, count, draw, go = st.columns([4, 1.2, 1.2, 1.6], vertical_alignment="bottom")
     design = kind.radio(
@@ -102,7 +102,7 @@ def _show_request(workspace: Workspace, view: RegionView) -> Design:
         type="primary",
         icon=":material/add_location:",
         width="stretch",
-        disabled=bool(list_running(workspace, region_id)),
+        disabled=is_busy,
         on_click=run_guarded,
         args=(submit,),
         kwargs={"success": "Queued; the places appear here in a few seconds."},

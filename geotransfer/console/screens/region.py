@@ -21,7 +21,7 @@ from geotransfer.console.state import (
     run_guarded,
     show_notice,
 )
-from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.console.waiting import show_running_jobs
 from geotransfer.console.zones_panel import show_zones
 from geotransfer.core.region import RegionKind
 from geotransfer.store.workspace import Workspace
@@ -56,8 +56,8 @@ def show() -> None:
     # In a place of their own: what comes and goes here must not reset the tabs below.
     with st.container():
         show_notice()
-        show_running_jobs(workspace, region_id)
-    _show_actions(workspace, view)
+        is_busy = show_running_jobs(workspace, region_id)
+    _show_actions(workspace, view, is_busy=is_busy)
     _show_figures(view)
     if view.region.kind is RegionKind.TABLE:
         accuracy, rehearsal, outputs, history = st.tabs(
@@ -90,11 +90,11 @@ def show() -> None:
         if view.refresh is None:
             st.info(f"No map to summarise yet. {view.needs}")
         else:
-            show_zones(workspace, view, is_busy=bool(list_running(workspace, region_id)))
+            show_zones(workspace, view, is_busy=is_busy)
     with accuracy, explain_errors():
         show_accuracy(workspace, view)
     with applicability, explain_errors():
-        show_applicability(workspace, view)
+        show_applicability(workspace, view, is_busy=is_busy)
     with scenes, explain_errors():
         _show_scenes(workspace, view)
     with runs, explain_errors():
@@ -132,12 +132,11 @@ def _show_assessment(workspace: Workspace, view: RegionView) -> None:
         st.warning(text, icon=":material/travel_explore:")
 
 
-def _show_actions(workspace: Workspace, view: RegionView) -> None:
+def _show_actions(workspace: Workspace, view: RegionView, *, is_busy: bool) -> None:
     region_id = view.region.region_id
     actor = find_actor()
     if view.region.kind is RegionKind.TABLE:
         return
-    is_busy = bool(list_running(workspace, region_id))
     refresh, evaluate, calibrate, _ = st.columns([1, 1, 1, 2])
     if view.n_scenes:
         refresh.button(

@@ -21,7 +21,7 @@ from geotransfer.console.state import (
     pick_region,
     show_notice,
 )
-from geotransfer.console.waiting import list_running, show_running_jobs
+from geotransfer.console.waiting import show_running_jobs
 from geotransfer.core.cost import RunCost
 from geotransfer.core.region import RegionKind
 from geotransfer.settings import Settings
@@ -69,16 +69,16 @@ def show() -> None:
     if view is None:
         return
     region_id = view.region.region_id
-    show_running_jobs(workspace, region_id)
+    is_busy = show_running_jobs(workspace, region_id)
     show_schedule(workspace, region_id)
     if view.refresh is None:
         st.info(f"No map yet. {view.needs}")
         return
     with explain_errors():
-        _show_decided(workspace, view)
+        _show_decided(workspace, view, is_busy=is_busy)
 
 
-def _show_decided(workspace: Workspace, view: RegionView) -> None:
+def _show_decided(workspace: Workspace, view: RegionView, *, is_busy: bool) -> None:
     region_id = view.region.region_id
     decisions, scenes, ages = _load(
         workspace.settings, workspace.ledger.count(), region_id, workspace
@@ -100,7 +100,6 @@ def _show_decided(workspace: Workspace, view: RegionView) -> None:
                 " one keeps them."
             )
     with audit:
-        is_busy = bool(list_running(workspace, region_id))
         show_audit(workspace, region_id, find_audit_view(workspace, region_id), is_busy=is_busy)
     with tiles:
         if ages:
