@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from benchmarks.imagery_archive import Archive, make_archive
 from benchmarks.imagery_pipeline import REGION_ID, Trained, prepare_workspace
 from geotransfer.core.grid import cut_tiles
-from geotransfer.imagery.rasters import read_tile
 from geotransfer.settings import read_settings
 from geotransfer.store.tables import read_table
+from geotransfer.store.tile_files import locate_answers, locate_features, read_tile
 from geotransfer.store.workspace import open_workspace
 from geotransfer.workflows import refresh as refresh_module
 from geotransfer.workflows.refresh import refresh
@@ -208,8 +208,8 @@ def _read_all(workspace: Any, done: Any) -> NDArray[np.uint32]:
     whole: NDArray[np.uint32] | None = None
     for tile in cut_tiles(inputs.grid, inputs.tile_px):
         row = rows[tile.tile_id]
-        features = read_tile(store / f"{row['feature_key']}.features.tif")
-        answers = read_tile(store / f"{row['map_key']}.map.tif").astype(np.uint32)
+        features = read_tile(locate_features(store, row["feature_key"]), tile)
+        answers = read_tile(locate_answers(store, row["map_key"]), tile).astype(np.uint32)
         layers = np.concatenate([features.view(np.uint32), answers])
         if whole is None:
             whole = np.zeros((len(layers), inputs.grid.height, inputs.grid.width), np.uint32)

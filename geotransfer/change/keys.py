@@ -142,6 +142,16 @@ def list_mask_rules(scenes: Sequence[Scene]) -> Sequence[object]:
     return sorted(rules.items())
 
 
+def identify_inputs(fingerprints: Sequence[str]) -> str:
+    """Return the id of what reaches a tile, by the fingerprints of its scenes and layers."""
+    return content_id(sorted(fingerprints))
+
+
+def identify_area(grid: Grid, tile: Tile, region: Region) -> str:
+    """Return the id of a tile's pixels."""
+    return content_id([grid, tile, region.outline])
+
+
 def make_keys(
     *,
     fingerprints: Sequence[str],
@@ -155,10 +165,10 @@ def make_keys(
 ) -> TileKeys:
     """Make the keys of one tile; ``fingerprints`` are those of the scenes that touch it."""
     return TileKeys(
-        inputs=content_id(sorted(fingerprints)),
+        inputs=identify_inputs(fingerprints),
         mask=content_id(list(mask_rules)),
         spec=content_id([spec.periods, spec.measured, *filter(None, [spec.gap_filling])]),
-        area=content_id([grid, tile, region.outline]),
+        area=identify_area(grid, tile, region),
         processing=content_id([COMPOSITE_VERSION, dict(libraries)]),
         model=content_id([model_id, spec.derived]),
     )

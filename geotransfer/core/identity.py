@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ def hash_bytes(data: bytes) -> str:
 
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+_ALWAYS = object()
+"""Stands for the default of a field that is never left out: no value equals it."""
 
 
 def to_plain(value: Any) -> Any:
@@ -25,18 +28,28 @@ def to_plain(value: Any) -> Any:
     if type(value) in _PLAIN:
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: to_plain(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if not (f.metadata.get("omit_default") and getattr(value, f.name) == f.default)
-        }
+        plain = {}
+        for name, default in _list_fields(type(value)):
+            item = getattr(value, name)
+            if default is _ALWAYS or item != default:
+                plain[name] = item if type(item) in _PLAIN else to_plain(item)
+        return plain
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_plain(item) for item in value]
+        return [item if type(item) in _PLAIN else to_plain(item) for item in value]
     if isinstance(value, frozenset):
         return sorted(to_plain(item) for item in value)
     return value
+
+
+@functools.cache
+def _list_fields(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return a dataclass's fields, each with the default at which it is left out."""
+    return tuple(
+        (field.name, field.default if field.metadata.get("omit_default") else _ALWAYS)
+        for field in dataclasses.fields(kind)
+    )
 
 
 def canonical_json(value: Any) -> bytes:

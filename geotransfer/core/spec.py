@@ -117,24 +117,24 @@ class FeatureSpec:
         """Content id: another order, name or formula is another spec."""
         return content_id(self)
 
-    @property
+    @cached_property
     def measured_names(self) -> tuple[str, ...]:
         """Names a table must carry, in order."""
         return tuple(column.name for column in self.measured)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of all predictors in the order the model reads them."""
         return tuple(column.name for column in (*self.measured, *self.derived))
 
-    @property
+    @cached_property
     def bands(self) -> tuple[str, ...]:
         """Bands of the dated scenes the spec reads, each once, in order of first use."""
         return tuple(
             dict.fromkeys(c.band for c in self.measured if c.band and c.statistic != "static")
         )
 
-    @property
+    @cached_property
     def layers(self) -> tuple[str, ...]:
         """Layers without a date the spec reads, each once, in order of first use."""
         return tuple(dict.fromkeys(c.band for c in self.measured if c.statistic == "static"))

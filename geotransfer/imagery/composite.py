@@ -15,8 +15,9 @@ from geotransfer.imagery.scene_windows import DN_SCALE
 from geotransfer.imagery.stack import Stack
 from geotransfer.imagery.statistics import RULES, summarize
 
-COMPOSITE_VERSION = 2
-"""Grows when the same inputs give other measured columns. Part of the key of only-if-changed."""
+COMPOSITE_VERSION = 3
+"""Grows when the same inputs give other measured columns, or their files take another form. Part of
+the key of only-if-changed."""
 
 MAD_FLOOR = np.float32(1e-9)
 """Raw deviations below this are raised to it before −ln, so that no deviation is finite too."""

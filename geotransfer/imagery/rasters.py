@@ -1,4 +1,4 @@
-"""Rasters out: tile files and cloud-optimised GeoTIFFs, whole or not at all."""
+"""Rasters out: GeoTIFFs any GIS opens, whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from rasterio.windows import Window
 
 from geotransfer.core.grid import Grid, Tile
 from geotransfer.core.legend import NODATA_CLASS, Legend
-from geotransfer.errors import DiskFull, SceneUnreadable, StoreError
-from geotransfer.imagery.grids import make_geobox
+from geotransfer.errors import DiskFull, StoreError
 from geotransfer.store.atomic import replace_atomically
 
 Array = NDArray[Any]
@@ -32,32 +31,22 @@ FULL_BYTES = 1 << 20
 """A disk with less than this free, where a write has failed, is full."""
 COG_LEVEL = 1
 """Deflate's: level 6 takes twice the time for a twentieth of the size."""
-TILE_STRIP_PX = 128
-"""Rows of a block of a tile file."""
 
 
-def write_tile(
-    path: Path, array: Array, grid: Grid, tile: Tile, *, names: Sequence[str], nodata: float | None
-) -> int:
-    """Write one tile's layers, shape (band, y, x), as a GeoTIFF and return its size in bytes.
-
-    Nothing is compressed: a quarter of the size of features, whose last digits are noise, would
-    cost five times the time to write and to read, and a map's layers are small beside them. Blocks
-    without any value take no space.
-    """
+def write_geotiff(
+    path: Path, array: Array, grid: Grid, *, names: Sequence[str], nodata: float
+) -> None:
+    """Write bands of a whole grid, shape (band, y, x), as an uncompressed GeoTIFF."""
     profile = {
         "driver": "GTiff",
         "count": array.shape[0],
-        "height": tile.height,
-        "width": tile.width,
+        "height": grid.height,
+        "width": grid.width,
         "dtype": array.dtype.name,
         "crs": grid.crs,
-        "transform": make_geobox(grid, tile).affine,
+        "transform": Affine(*grid.transform),
         "nodata": nodata,
-        "interleave": "band",
         "bigtiff": "if_safer",
-        "sparse_ok": True,
-        "blockysize": min(TILE_STRIP_PX, tile.height),
     }
     with replace_atomically(path) as temporary:
         try:
@@ -66,19 +55,6 @@ def write_tile(
                 file.descriptions = tuple(names)
         except rasterio.errors.RasterioError as error:
             raise explain_write_failure(error, path) from error
-        return temporary.stat().st_size
-
-
-def read_tile(path: Path, layers: Sequence[int] | None = None) -> Array:
-    """Read a tile file's layers, counted from 0, or all of them; shape (band, y, x)."""
-    try:
-        with rasterio.open(path) as file:
-            array: Array = file.read(None if layers is None else [k + 1 for k in layers])
-    except rasterio.errors.RasterioError as error:
-        raise SceneUnreadable(
-            f"{path} cannot be read ({error}); delete the file, then refresh again."
-        ) from error
-    return array
 
 
 def write_cog(

@@ -24,8 +24,9 @@ from geotransfer.core.identity import canonical_json
 from geotransfer.core.legend import APPLICABILITY, Legend
 from geotransfer.core.spec import FeatureSpec
 from geotransfer.errors import InputError
-from geotransfer.imagery.rasters import Array, read_tile, write_cog
+from geotransfer.imagery.rasters import Array, write_cog
 from geotransfer.imagery.scheduler import run_tasks
+from geotransfer.store.tile_files import read_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.applicability_tile import (
     CLASSES,
@@ -229,7 +230,7 @@ def _map_layer(
 def _write_layer(work: _Work, layer: str, tasks: Sequence[AreaTask]) -> None:
     def read_all() -> Iterator[tuple[Tile, Array]]:
         for task in tasks:
-            yield task.tile, read_tile(task.path)
+            yield task.tile, read_tile(task.path, task.tile)
 
     folder: Path = locate_map(work.workspace, str(work.done.region_id), work.done.map_id)
     is_measure = find_nodata(layer) != 255

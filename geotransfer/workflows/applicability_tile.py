@@ -32,10 +32,9 @@ from geotransfer.imagery.rasters import (
     PROBABILITY_SCALE,
     Array,
     encode_probability,
-    read_tile,
-    write_tile,
 )
 from geotransfer.store.blobs import BlobStore
+from geotransfer.store.tile_files import locate_features, read_tile, write_tile
 
 INSIDE = "applicability"
 CLASSES = "applicability-classes"
@@ -74,7 +73,7 @@ class AreaTask:
         key = content_id(
             [self.layer, self.area_id, self.feature_key, list(self.class_codes), self.curve]
         )
-        return Path(self.folder) / f"{key}.{self.layer}.tif"
+        return Path(self.folder) / f"{key}.{self.layer}.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +107,10 @@ def compute_area_tile(task: AreaTask) -> AreaResult:
     started = time.thread_time()
     path = task.path
     if not path.exists():
-        source = Path(task.folder) / f"{task.feature_key}.features.tif"
+        source = locate_features(Path(task.folder), task.feature_key)
         layers = _answer(task, source)
-        write_tile(
-            path,
-            layers,
-            task.grid,
-            task.tile,
-            names=[task.layer] * len(layers),
-            nodata=find_nodata(task.layer),
-        )
-    layers = read_tile(path)
+        write_tile(path, [layers])
+    layers = read_tile(path, task.tile)
     cpu_s = time.thread_time() - started
     known = layers != find_nodata(task.layer)
     scale = SCALE if layers.dtype == np.uint16 else 1.0
@@ -142,7 +134,7 @@ def _answer(task: AreaTask, source: Path) -> Array:
     shape = (-1, task.tile.height, task.tile.width)
     if task.layer == EXPECTED:
         return _predict_accuracy(task).reshape(shape)
-    measured = read_tile(source)[: len(task.spec.measured)].astype(np.float32)
+    measured = np.array(read_tile(source, task.tile)[: len(task.spec.measured)])
     features = derive_features(task.spec, measured.reshape(len(measured), -1))
     area = load_area(task.blobs_url, task.area_id)
     if task.layer == INSIDE:
@@ -174,7 +166,7 @@ def _predict_accuracy(task: AreaTask) -> NDArray[np.uint16]:
     """Return expected accuracy with its lower and upper end from the tile of the index."""
     if task.curve is None:
         raise TableInvalid("no curve of accuracy against dissimilarity was given; fit one first.")
-    encoded = read_tile(locate_dissimilarity(task))[0].ravel()
+    encoded = read_tile(locate_dissimilarity(task), task.tile)[0].ravel()
     di = np.where(encoded == PROBABILITY_NODATA, np.nan, encoded * SCALE)
     low, value, high = predict_accuracy(task.curve, di)
     return encode_probability(np.stack([value, low, high]).astype(np.float32))

@@ -21,6 +21,7 @@ from geotransfer.errors import NotFound
 from geotransfer.imagery.access import make_access
 from geotransfer.imagery.scheduler import run_tasks
 from geotransfer.store.tables import Row, read_table, write_table
+from geotransfer.store.tile_files import locate_answers, locate_features
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.costing import Meter
 from geotransfer.workflows.definitions import find_spec
@@ -191,8 +192,8 @@ def _make_tasks(
                     scenes=tuple(scenes.values()),
                     blobs_url=workspace.blobs_url,
                     model_id=last.model_id,
-                    feature_path=str(folder / f"{row['feature_key']}.features.tif"),
-                    map_path=str(folder / f"{row['map_key']}.map.tif"),
+                    feature_path=str(locate_features(folder, str(row["feature_key"]))),
+                    map_path=str(locate_answers(folder, str(row["map_key"]))),
                     min_valid=1,
                     access=access,
                     tracking=Tracking(

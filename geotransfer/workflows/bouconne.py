@@ -21,11 +21,11 @@ from rasterio.warp import transform_bounds, transform_geom
 from shapely.geometry import box, mapping
 
 from geotransfer.core.fact import RefreshDone, RegionAdded
-from geotransfer.core.grid import Grid, Tile
+from geotransfer.core.grid import Grid
 from geotransfer.core.identity import canonical_json
 from geotransfer.core.region import RegionKind
 from geotransfer.errors import GeoTransferError, NotFound, SceneUnreadable
-from geotransfer.imagery.rasters import write_tile
+from geotransfer.imagery.rasters import write_geotiff
 from geotransfer.store.atomic import write_bytes
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.progress import Progress, ignore_progress
@@ -146,14 +146,13 @@ def write_scenes(archive: bytes, folder: Path) -> None:
     if pixels.shape != (len(DATES) * len(BANDS), HEIGHT, WIDTH):
         raise GeoTransferError(f"{RASTER_NAME} has the unexpected shape {pixels.shape}.")
     grid = Grid(crs=CRS, transform=TRANSFORM, height=HEIGHT, width=WIDTH)
-    tile = Tile(tile_id="whole", row=0, col=0, height=HEIGHT, width=WIDTH)
     features = []
     for step, date in enumerate(DATES):
         assets: dict[str, object] = {}
         for row, band in enumerate(BANDS):
             path = folder / date / f"{band}.tif"
             layer = pixels[step * len(BANDS) + row][None]
-            write_tile(path, layer, grid, tile, names=[band], nodata=-10000)
+            write_geotiff(path, layer, grid, names=[band], nodata=-10000)
             assets[band] = {
                 "href": f"./{date}/{band}.tif",
                 "type": "image/tiff; application=geotiff",

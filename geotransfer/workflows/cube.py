@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import dask.array as da
 import numpy as np
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from geotransfer.core.fact import RefreshDone
 from geotransfer.core.grid import Tile, cut_tiles
 from geotransfer.errors import NotFound
-from geotransfer.imagery.rasters import read_tile
 from geotransfer.store.tables import read_table
+from geotransfer.store.tile_files import locate_features, read_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.regions import find_region
@@ -47,8 +46,8 @@ def open_cube(workspace: Workspace, region_id: str) -> xr.DataArray:
     store = workspace.locate_tiles(region_id)
 
     def make_block(tile: Tile) -> da.Array:
-        path = store / f"{keys[tile.tile_id]}.features.tif"
-        block = delayed(_read_block, pure=True)(path, len(names))
+        path = locate_features(store, keys[tile.tile_id])
+        block = delayed(_read_block, pure=True)(path, tile, len(names))
         shape = (len(names), tile.height, tile.width)
         array: da.Array = da.from_delayed(block, shape, np.float32)
         return array
@@ -69,5 +68,5 @@ def open_cube(workspace: Workspace, region_id: str) -> xr.DataArray:
     )
 
 
-def _read_block(path: Path, n_measured: int) -> NDArray[np.float32]:
-    return cast("NDArray[np.float32]", read_tile(path)[:n_measured].astype(np.float32))
+def _read_block(path: Path, tile: Tile, n_measured: int) -> NDArray[np.float32]:
+    return np.array(read_tile(path, tile)[:n_measured], dtype=np.float32)

@@ -15,7 +15,7 @@ from rasterio.features import rasterize
 from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.region import Region
 from geotransfer.imagery.grids import make_geobox
-from geotransfer.imagery.rasters import read_tile
+from geotransfer.store.tile_files import locate_features, read_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.label_points import LabelPoints
@@ -58,7 +58,7 @@ def measure_labels(
     for tile in cut_tiles(inputs.grid, inputs.tile_px):
         touching = np.flatnonzero(shapely.intersects(shapes, _make_box(inputs.grid, tile)))
         if tile.tile_id in keys and len(touching):
-            path = store / f"{keys[tile.tile_id]}.features.tif"
+            path = locate_features(store, keys[tile.tile_id])
             _add_tile(path, inputs.grid, tile, shapes, touching, total, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (total / count[:, None]).astype(np.float32)
@@ -80,11 +80,11 @@ def _add_tile(
     total: NDArray[np.float64],
     count: NDArray[np.float64],
 ) -> None:
-    layers = read_tile(path)[: total.shape[1]].astype(np.float64)
+    layers = read_tile(path, tile)[: total.shape[1]]
     affine = make_geobox(grid, tile).affine
     for i in touching:
         rows, cols = _find_pixels(shapes[i], affine, (tile.height, tile.width))
-        values = layers[:, rows, cols]
+        values = layers[:, rows, cols].astype(np.float64)
         known = np.isfinite(values).all(axis=0)
         total[i] += values[:, known].sum(axis=1)
         count[i] += known.sum()

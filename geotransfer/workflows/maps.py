@@ -22,11 +22,11 @@ from geotransfer.imagery.rasters import (
     PROBABILITY_NODATA,
     PROBABILITY_SCALE,
     Array,
-    read_tile,
     render_rgb,
     write_cog,
 )
 from geotransfer.store.tables import Row, read_table
+from geotransfer.store.tile_files import locate_answers, locate_features, read_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.map_layers import write_map_layers
@@ -83,19 +83,19 @@ def write_map(
 
     spec = find_spec(workspace, region.spec_name)
 
-    def locate_tile(tile: Tile) -> Path:
-        return store / f"{by_id[tile.tile_id]['map_key']}.map.tif"
+    def read_answers(tile: Tile) -> Array:
+        return read_tile(locate_answers(store, str(by_id[tile.tile_id]["map_key"])), tile)
 
-    def locate_features(tile: Tile) -> Path:
-        return store / f"{by_id[tile.tile_id]['feature_key']}.features.tif"
+    def read_features(tile: Tile) -> Array:
+        return read_tile(locate_features(store, str(by_id[tile.tile_id]["feature_key"])), tile)
 
     rasters = [
-        *_list_map_rasters(legend, locate_tile),
-        *_list_colour_rasters(spec, locate_features),
+        *_list_map_rasters(legend, read_answers),
+        *_list_colour_rasters(spec, read_features),
     ]
     if spec.gap_filling:
         rasters = [
-            _add_filled(raster, spec, locate_tile, locate_features)
+            _add_filled(raster, spec, read_answers, read_features)
             if raster.name == "observations"
             else raster
             for raster in rasters
@@ -139,23 +139,23 @@ def _list_views(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return [(str(row["tile_id"]), str(row.get("view_key") or row["feature_key"])) for row in rows]
 
 
-def _list_map_rasters(legend: Legend, locate: Callable[[Tile], Path]) -> list[_Raster]:
-    def read(tile: Tile, layers: Sequence[int], dtype: str) -> Array:
-        return read_tile(locate(tile), layers).astype(dtype)
+def _list_map_rasters(legend: Legend, read_answers: Callable[[Tile], Array]) -> list[_Raster]:
+    def read(tile: Tile, layers: slice, dtype: str) -> Array:
+        return read_answers(tile)[layers].astype(dtype)
 
     names = list_probability_names(legend.names)
     return [
         _Raster(
-            name="class", read=partial(read, layers=(0,), dtype="uint8"), dtype="uint8",
+            name="class", read=partial(read, layers=slice(1), dtype="uint8"), dtype="uint8",
             layers=["class"], nodata=NODATA_CLASS, legend=legend, resampling="mode",
         ),
         _Raster(
-            name="probability", read=partial(read, layers=range(1, 1 + len(names)), dtype="uint16"),
+            name="probability", read=partial(read, layers=slice(1, -1), dtype="uint16"),
             dtype="uint16", layers=names, nodata=PROBABILITY_NODATA, scale=PROBABILITY_SCALE,
             resampling="average",
         ),
         _Raster(
-            name="observations", read=partial(read, layers=(1 + len(names),), dtype="uint16"),
+            name="observations", read=partial(read, layers=slice(-1, None), dtype="uint16"),
             dtype="uint16", layers=["valid observations"], nodata=PROBABILITY_NODATA,
         ),
     ]  # fmt: skip
@@ -164,15 +164,14 @@ def _list_map_rasters(legend: Legend, locate: Callable[[Tile], Path]) -> list[_R
 def _add_filled(
     raster: _Raster,
     spec: FeatureSpec,
-    locate_tile: Callable[[Tile], Path],
-    locate_features: Callable[[Tile], Path],
+    read_answers: Callable[[Tile], Array],
+    read_features: Callable[[Tile], Array],
 ) -> _Raster:
     """Give the observations a second band: periods filled in between others, of mapped pixels."""
-    n_measured = len(spec.measured)
 
     def read(tile: Tile) -> Array:
-        counts = read_tile(locate_features(tile), range(n_measured, n_measured + len(spec.periods)))
-        codes = read_tile(locate_tile(tile), (0,))[0]
+        counts = read_features(tile)[len(spec.measured) :]
+        codes = read_answers(tile)[0]
         n_unseen = (counts == 0).sum(axis=0).astype(np.uint16)
         filled = np.where(codes == NODATA_CLASS, PROBABILITY_NODATA, n_unseen).astype(np.uint16)
         return np.concatenate([raster.read(tile), filled[None]])
@@ -180,11 +179,13 @@ def _add_filled(
     return replace(raster, read=read, layers=[*raster.layers, "periods filled in"])
 
 
-def _list_colour_rasters(spec: FeatureSpec, locate: Callable[[Tile], Path]) -> list[_Raster]:
+def _list_colour_rasters(
+    spec: FeatureSpec, read_features: Callable[[Tile], Array]
+) -> list[_Raster]:
     """Return the composites of the spec's last period; none where it does not hold their bands."""
 
     def read(tile: Tile, layers: Sequence[int], high: float) -> Array:
-        return render_rgb(read_tile(locate(tile), layers).astype(np.float32, copy=False), high=high)
+        return render_rgb(read_features(tile)[list(layers)], high=high)
 
     rasters = []
     for name, bands, high in COLOURS:

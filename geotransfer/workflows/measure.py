@@ -7,6 +7,7 @@ import uuid
 from geotransfer.core.grid import cut_tiles
 from geotransfer.core.region import Region
 from geotransfer.imagery.access import make_access
+from geotransfer.store.tile_files import locate_features
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.definitions import find_spec
 from geotransfer.workflows.progress import Progress, ignore_progress
@@ -55,7 +56,7 @@ def measure_tiles(
             layers=inputs.layers,
             blobs_url=workspace.blobs_url,
             model_id="",
-            feature_path=str(folder / f"{keys[tile.tile_id].feature_key}.features.tif"),
+            feature_path=str(locate_features(folder, keys[tile.tile_id].feature_key)),
             map_path="",
             min_valid=spec.min_valid or workspace.settings.min_valid,
             access=access,

@@ -12,9 +12,9 @@ from geotransfer.core.grid import Grid, Tile, cut_tiles
 from geotransfer.core.legend import NODATA_CLASS
 from geotransfer.errors import NotFound
 from geotransfer.imagery.grids import find_footprints, locate_pixels, touch_tile
-from geotransfer.imagery.rasters import read_tile
 from geotransfer.registry.versions import list_versions
 from geotransfer.store.tables import read_table
+from geotransfer.store.tile_files import locate_answers, locate_features, read_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.transfer.model import explain_model
 from geotransfer.workflows.definitions import find_spec
@@ -75,8 +75,8 @@ def explain_pixel(
     row = rows[tile.tile_id]
     spec = find_spec(workspace, region.spec_name)
     store = workspace.locate_tiles(region_id)
-    layers = read_tile(store / f"{row['map_key']}.map.tif")[:, y, x]
-    stored = read_tile(store / f"{row['feature_key']}.features.tif")[:, y, x]
+    layers = read_tile(locate_answers(store, str(row["map_key"])), tile)[:, y, x]
+    stored = read_tile(locate_features(store, str(row["feature_key"])), tile)[:, y, x]
     measured = stored[: len(spec.measured)].astype(np.float32)
     model = load_cached_model(workspace.blobs_url, done.model_id)
     xy_km = locate_pixels(inputs.grid, tile)[:, y, x].reshape(2, 1)

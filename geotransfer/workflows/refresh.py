@@ -11,6 +11,7 @@ from geotransfer.core.identity import content_id
 from geotransfer.errors import SceneUnreadable
 from geotransfer.imagery.access import Access, make_access
 from geotransfer.store.ledger import format_time
+from geotransfer.store.tile_files import locate_answers, locate_features
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.audit import audit_region
 from geotransfer.workflows.costing import Meter
@@ -117,8 +118,8 @@ def _make_tasks(
             told = [state_key, keys.feature_key, planned.rule.quantile, str(planned.rule.reach)]
             feature_stem = state_stem = UPDATED + content_id([*told, is_forced, stale])
             previous = PreviousTile(
-                feature_path=str(folder / f"{old['feature_key']}.features.tif"),
-                map_path=str(folder / f"{old['map_key']}.map.tif"),
+                feature_path=str(locate_features(folder, str(old["feature_key"]))),
+                map_path=str(locate_answers(folder, str(old["map_key"]))),
                 state_path=str(locate_history(folder, state_key)),
                 is_other_model=str(old["model"]) != keys.model,
                 is_forced=is_forced,
@@ -133,8 +134,8 @@ def _make_tasks(
                 scenes=scenes,
                 blobs_url=workspace.blobs_url,
                 model_id=planned.version.model_id,
-                feature_path=str(folder / f"{feature_stem}.features.tif"),
-                map_path=str(folder / f"{name_map(feature_stem, keys)}.map.tif"),
+                feature_path=str(locate_features(folder, feature_stem)),
+                map_path=str(locate_answers(folder, name_map(feature_stem, keys))),
                 min_valid=spec.min_valid or workspace.settings.min_valid,
                 layers=planned.inputs.layers,
                 access=access,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from geotransfer.change.keys import (
     PARTS,
     TileKeys,
     fingerprint_scene,
+    identify_area,
+    identify_inputs,
     list_library_versions,
     list_mask_rules,
     make_keys,
@@ -224,19 +226,29 @@ def make_tile_keys(
     used = select_scenes(inputs.scenes, spec)
     rules = list_mask_rules(used)
     libraries = list_library_versions()
-    return {
-        tile.tile_id: make_keys(
-            fingerprints=[*(prints.scenes[used[i].scene_id] for i in touching), *prints.layers],
-            mask_rules=rules,
-            spec=spec,
-            region=region,
-            grid=inputs.grid,
-            tile=tile,
-            model_id=models[tile.tile_id],
-            libraries=libraries,
+    keys: dict[str, TileKeys] = {}
+    shared: dict[str, TileKeys] = {}
+    """By model: all but inputs and area is the same in every tile, and is identified once."""
+    for tile, touching in match_tiles(used, inputs):
+        fingerprints = [*(prints.scenes[used[i].scene_id] for i in touching), *prints.layers]
+        model_id = models[tile.tile_id]
+        if model_id not in shared:
+            shared[model_id] = make_keys(
+                fingerprints=fingerprints,
+                mask_rules=rules,
+                spec=spec,
+                region=region,
+                grid=inputs.grid,
+                tile=tile,
+                model_id=model_id,
+                libraries=libraries,
+            )
+        keys[tile.tile_id] = replace(
+            shared[model_id],
+            inputs=identify_inputs(fingerprints),
+            area=identify_area(inputs.grid, tile, region),
         )
-        for tile, touching in match_tiles(used, inputs)
-    }
+    return keys
 
 
 def select_scenes(scenes: Sequence[Scene], spec: FeatureSpec) -> tuple[Scene, ...]:

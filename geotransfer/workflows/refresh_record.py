@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from geotransfer.core.scene import Scene
 from geotransfer.errors import SceneUnreadable
 from geotransfer.imagery.grids import measure_pixel_km2
 from geotransfer.store.tables import Row, write_table
+from geotransfer.store.tile_files import read_key
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.costing import Meter
 from geotransfer.workflows.models import load_cached_model
@@ -61,19 +61,19 @@ def merge_rows(
         # Keeping a tile later avoids reading it too, so an update inherits that cost.
         is_update = task.tracking is not None and task.tracking.previous is not None
         is_full = old is None or (decision.action is Action.COMPUTE and not is_update)
-        row = {k: v for k, v in asdict(result).items() if k not in NOT_IN_ROWS}
+        row = {f.name: getattr(result, f.name) for f in fields(result) if f.name not in NOT_IN_ROWS}
         if decision.action is Action.PREDICT and old is not None:
             row |= {part: old.get(part) or () for part in ("judged_blocks", "judged_ages")}
         row |= asdict(keys[decision.tile_id]) | {
             "feature_key": old["feature_key"]
             if old is not None and not result.has_new_features
-            else _name_stem(task.feature_path, ".features.tif"),
+            else read_key(task.feature_path),
             "view_key": old["view_key"]
             if old is not None and old.get("view_key") and not result.has_new_view
-            else _name_stem(task.feature_path, ".features.tif"),
+            else read_key(task.feature_path),
             "map_key": old["map_key"]
             if old is not None and result.is_kept
-            else _name_stem(task.map_path, ".map.tif"),
+            else read_key(task.map_path),
             "state_key": _name_state(task, old),
             "update_cpu_s": result.cpu_s if is_update else (old or {}).get("update_cpu_s"),
             "full_cpu_s": result.cpu_s if is_full or old is None else old["full_cpu_s"],
@@ -94,13 +94,9 @@ def explain_kept(result: TileResult) -> str:
     return "kept: " + ", ".join(tests) if tests else "nothing changed"
 
 
-def _name_stem(path: str, ending: str) -> str:
-    return Path(path).name.removesuffix(ending)
-
-
 def _name_state(task: TileTask, old: Row | None) -> str:
     if task.tracking is not None:
-        return _name_stem(task.tracking.state_path, ".state.npz")
+        return read_key(task.tracking.state_path)
     return str((old or {}).get("state_key") or "")
 
 

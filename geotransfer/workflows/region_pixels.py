@@ -13,8 +13,8 @@ from geotransfer.core.spec import FeatureSpec
 from geotransfer.errors import NotFound
 from geotransfer.imagery.features import derive_features
 from geotransfer.imagery.grids import locate_pixels
-from geotransfer.imagery.rasters import read_tile
 from geotransfer.store.tables import read_table
+from geotransfer.store.tile_files import locate_features, read_tile
 from geotransfer.store.workspace import Workspace
 from geotransfer.workflows.scene_list import RegionScenes
 
@@ -84,7 +84,7 @@ def draw_pixels(
             continue
         n_tile = tile.height * tile.width
         chosen = rng.permutation(n_tile)[: max(1, round(n_pixels * n_tile / n_whole))]
-        layers = read_tile(store / f"{keys[tile.tile_id]}.features.tif")
+        layers = read_tile(locate_features(store, keys[tile.tile_id]), tile)
         flat = layers[: len(spec.measured)].reshape(len(spec.measured), -1)
         measured.append(flat[:, chosen].astype(np.float32))
         places.append(locate_pixels(inputs.grid, tile).reshape(2, -1)[:, chosen])

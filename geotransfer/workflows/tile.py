@@ -24,14 +24,12 @@ from geotransfer.imagery.composite import compose_measured
 from geotransfer.imagery.grids import locate_pixels, mask_outline
 from geotransfer.imagery.layers import read_layers
 from geotransfer.imagery.rasters import (
-    PROBABILITY_NODATA,
     Array,
     choose_classes,
     encode_probability,
-    read_tile,
-    write_tile,
 )
 from geotransfer.imagery.stack import Stack, read_stack
+from geotransfer.store.tile_files import read_tile, write_tile
 from geotransfer.transfer.model import Model
 from geotransfer.workflows.costing import StageMeter
 from geotransfer.workflows.models import load_cached_model
@@ -153,16 +151,20 @@ def compute_tile(task: TileTask, *, read: Callable[[], Stack] | None = None) -> 
     read_bytes = written_bytes = 0
     inside = mask_outline(task.region, task.grid, task.tile)
     if feature_path.exists():
-        features = read_tile(feature_path)
+        features = np.array(read_tile(feature_path, task.tile))
     else:
         features, read_bytes = _make_features(task, inside, meter, read=read)
-        written_bytes += write_features(task, features, feature_path, meter)
+        with meter.measure("write"):
+            written_bytes += write_tile(feature_path, [features])
     if map_path.exists():
-        layers = read_tile(map_path)
+        layers = read_tile(map_path, task.tile)
     else:
         layers = _make_map(task, features, meter)
-        written_bytes += write_layers(task, layers, map_path, meter)
-    counts = count_tile(task, inside=inside, features=features, layers=layers)
+        with meter.measure("write"):
+            written_bytes += write_tile(map_path, [layers])
+    counts = count_tile(
+        task, inside=inside, counts=features[len(task.spec.measured) :], layers=layers
+    )
     return TileResult(
         tile_id=task.tile.tile_id,
         class_counts=counts.class_counts,
@@ -183,7 +185,7 @@ def measure_tile(task: TileTask) -> str:
     if not path.exists():
         inside = mask_outline(task.region, task.grid, task.tile)
         features, _ = _make_features(task, inside, StageMeter())
-        write_features(task, features, path, StageMeter())
+        write_tile(path, [features])
     return task.tile.tile_id
 
 
@@ -213,15 +215,6 @@ def _make_features(
     if not is_whole:
         layers[: len(measured.values), ~inside] = np.nan
     return layers, stack.read_bytes
-
-
-def write_features(
-    task: TileTask, features: NDArray[np.float32], path: Path, meter: StageMeter
-) -> int:
-    """Write measured columns and counts, shape (layer, y, x); return the file's size."""
-    names = [*task.spec.measured_names, *[f"count_{p.name}" for p in task.spec.periods]]
-    with meter.measure("write"):
-        return write_tile(path, features, task.grid, task.tile, names=names, nodata=float("nan"))
 
 
 def _make_map(task: TileTask, features: NDArray[np.float32], meter: StageMeter) -> Array:
@@ -267,16 +260,6 @@ def make_predict(task: TileTask) -> Predict:
     return predict
 
 
-def write_layers(task: TileTask, layers: Array, path: Path, meter: StageMeter) -> int:
-    """Write a tile's map layers, shape (layer, y, x); return the file's size."""
-    legend = load_cached_model(task.blobs_url, task.model_id).legend
-    names = ["class", *list_probability_names(legend.names), "observations"]
-    with meter.measure("write"):
-        return write_tile(
-            path, layers, task.grid, task.tile, names=names, nodata=PROBABILITY_NODATA
-        )
-
-
 def list_probability_names(class_names: tuple[str, ...]) -> list[str]:
     """Return the names of the probability layers: with two classes only the second's."""
     shown = class_names[1:] if len(class_names) == 2 else class_names
@@ -284,11 +267,14 @@ def list_probability_names(class_names: tuple[str, ...]) -> list[str]:
 
 
 def count_tile(
-    task: TileTask, *, inside: NDArray[np.bool_], features: NDArray[np.float32], layers: Array
+    task: TileTask, *, inside: NDArray[np.bool_], counts: Array, layers: Array
 ) -> TileCounts:
-    """Count classes, valid and confident pixels of a tile, from its feature and map layers."""
+    """Count classes, valid and confident pixels of a tile.
+
+    ``counts`` are observations, shape (period, y, x), ``layers`` the map's, shape (layer, y, x).
+    """
     codes = layers[0]
-    enough = (features[len(task.spec.measured) :] >= task.min_valid).all(axis=0)
+    enough = (counts >= task.min_valid).all(axis=0)
     enough &= codes != NODATA_CLASS
     legend = load_cached_model(task.blobs_url, task.model_id).legend
     n_by_code = np.bincount(codes.ravel(), minlength=256)

@@ -15,7 +15,7 @@ from geotransfer.core.legend import NODATA_CLASS
 from geotransfer.core.scene import Scene
 from geotransfer.errors import StoreError
 from geotransfer.imagery.observations import Observation
-from geotransfer.imagery.rasters import read_tile
+from geotransfer.store.tile_files import read_tile
 from geotransfer.workflows.tile import TileTask, make_predict
 from geotransfer.workflows.tile_reading import TileReader
 from geotransfer.workflows.tile_state import make_state, read_history
@@ -69,8 +69,9 @@ def audit_tile(task: AuditTask) -> AuditedTile:
     reader.known |= {scene.scene_id: scene for scene in history.scenes}
     scenes = tuple(scene for scene in tile.scenes if scene.scene_id in reader.known)
     n_measured = len(tile.spec.measured)
-    values = read_tile(Path(tile.feature_path), range(n_measured)).reshape(n_measured, -1)
-    state = make_state(history, Path(tile.map_path), values=values)
+    features = read_tile(Path(tile.feature_path), tile.tile)
+    values = features[:n_measured].reshape(n_measured, -1)
+    state = make_state(history, Path(tile.map_path), tile.tile, values=values)
     layers = state.layers
     unknown = np.asarray(state.pending.any(axis=1) | task.is_checked)
     observations = reader.list_observations(

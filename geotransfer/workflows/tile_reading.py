@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ class TileReader:
     known: dict[str, KnownScene] = field(default_factory=dict)
     """Scenes read or looked up so far, by id."""
 
-    @property
+    @cached_property
     def cube(self) -> Cube:
         """Where pixels are kept."""
         return open_cube(self.tracking.cube_folder, self.tracking.cube_bytes)

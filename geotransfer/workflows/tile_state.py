@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geotransfer.change.update import TilePixels
-from geotransfer.imagery.rasters import read_tile
+from geotransfer.core.grid import Tile
+from geotransfer.core.identity import to_plain
 from geotransfer.store.atomic import replace_atomically
+from geotransfer.store.tile_files import read_tile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ def locate_history(folder: Path, state_key: str) -> Path:
 def write_history(path: Path, history: TileHistory) -> int:
     """Write a history whole or not at all, and return its size in bytes."""
     told = {
-        "scenes": [asdict(scene) for scene in history.scenes],
+        "scenes": to_plain(history.scenes),
         "map_name": history.map_name,
         "layer_prints": list(history.layer_prints),
         "result": dict(history.result),
@@ -116,9 +118,11 @@ def read_history(path: Path) -> TileHistory | None:
         return None
 
 
-def make_state(history: TileHistory, map_path: Path, *, values: NDArray[np.float32]) -> TilePixels:
+def make_state(
+    history: TileHistory, map_path: Path, tile: Tile, *, values: NDArray[np.float32]
+) -> TilePixels:
     """Return a tile's state with its pixels in one line; ``values`` are its measured columns."""
-    layers = history.layers if history.map_name == map_path.name else read_tile(map_path)
+    layers = history.layers if history.map_name == map_path.name else read_tile(map_path, tile)
     n_periods = len(history.counts)
     return TilePixels(
         values=values,

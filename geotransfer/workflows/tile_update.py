@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from geotransfer.change.update import (
 )
 from geotransfer.core.decision import DecidedBy, SceneDecision
 from geotransfer.core.decode import from_plain
+from geotransfer.core.identity import to_plain
 from geotransfer.core.scene import Scene
 from geotransfer.imagery.grids import mask_outline
 from geotransfer.imagery.observations import Observation
-from geotransfer.imagery.rasters import read_tile
+from geotransfer.store.tile_files import read_tile, write_tile
 from geotransfer.workflows.costing import StageMeter
 from geotransfer.workflows.tile import (
     PreviousTile,
@@ -35,8 +36,6 @@ from geotransfer.workflows.tile import (
     compute_tile,
     count_tile,
     make_predict,
-    write_features,
-    write_layers,
 )
 from geotransfer.workflows.tile_reading import TileReader
 from geotransfer.workflows.tile_state import (
@@ -79,9 +78,7 @@ def _compute_whole(task: TileTask, tracking: Tracking) -> TileResult:
     if not reader.known:
         return result
     n_measured = len(task.spec.measured)
-    counts = read_tile(
-        Path(task.feature_path), range(n_measured, n_measured + len(task.spec.periods))
-    ).astype(np.uint16)
+    counts = read_tile(Path(task.feature_path), task.tile)[n_measured:].astype(np.uint16)
     cpu_s = time.thread_time() - started
     decisions = []
     for scene in task.scenes:
@@ -107,9 +104,9 @@ def _compute_whole(task: TileTask, tracking: Tracking) -> TileResult:
         pending=np.zeros(counts.shape, dtype=np.uint8),
         age=np.zeros(counts.shape[1:], dtype=np.uint8),
         inside=reader.inside,
-        layers=read_tile(Path(task.map_path)),
+        layers=read_tile(Path(task.map_path), task.tile),
         map_name=Path(task.map_path).name,
-        result=asdict(result),
+        result=to_plain(result),
     )
     write_history(Path(tracking.state_path), history)
     return result
@@ -152,7 +149,9 @@ class _TileUpdate:
         with self.meter.measure("detector"):
             # Measured columns are read only where some pixel is computed.
             unread = np.zeros((0, self.inside.size), dtype=np.float32)
-            state = make_state(self.history, Path(self.previous.map_path), values=unread)
+            state = make_state(
+                self.history, Path(self.previous.map_path), self.task.tile, values=unread
+            )
             state = add_pending(state, self._count_touched(came), self.inside.ravel())
             self.touched_last = state.pending[-1] > 0
         if self.previous.is_other_model:
@@ -168,7 +167,7 @@ class _TileUpdate:
             inside=self.inside,
             layers=update.state.layers.reshape(-1, *self.shape),
             map_name=Path(self.previous.map_path if result.is_kept else self.task.map_path).name,
-            result=asdict(result),
+            result=to_plain(result),
         )
         with self.meter.measure("write"):
             write_history(Path(self.tracking.state_path), history)
@@ -251,8 +250,8 @@ class _TileUpdate:
 
     def _read_values(self) -> NDArray[np.float32]:
         n_measured = len(self.task.spec.measured)
-        stored = read_tile(Path(self.previous.feature_path), range(n_measured))
-        return np.asarray(stored.reshape(n_measured, -1), dtype=np.float32)
+        stored = read_tile(Path(self.previous.feature_path), self.task.tile)[:n_measured]
+        return np.array(stored.reshape(n_measured, -1), dtype=np.float32)
 
     def _predict_again(self, state: TilePixels) -> TilePixels:
         values = self._read_values()
@@ -291,28 +290,25 @@ class _TileUpdate:
         task, state = self.task, update.state
         is_kept = not update.is_changed and not self.previous.is_other_model
         layers = state.layers.reshape(-1, *self.shape)
-        features = np.concatenate([state.values, state.counts.astype(np.float32)])
+        counts = state.counts.reshape(-1, *self.shape)
         written = 0
-        if update.is_changed:
-            stacked = features.reshape(-1, *self.shape)
-            written += write_features(task, stacked, Path(task.feature_path), self.meter)
-        if not is_kept:
-            written += write_layers(task, layers, Path(task.map_path), self.meter)
+        with self.meter.measure("write"):
+            if update.is_changed:
+                values = state.values.reshape(-1, *self.shape)
+                parts = [values, counts.astype(np.float32)]
+                written += write_tile(Path(task.feature_path), parts)
+            if not is_kept:
+                written += write_tile(Path(task.map_path), [layers])
         judged = update.kept == Kept.JUDGED
         blocks = count_blocks(judged, self.shape)
         ages = count_blocks(np.where(judged, state.age, 0), self.shape)
-        counts = count_tile(
-            task,
-            inside=self.inside,
-            features=features[-len(state.counts) :].reshape(-1, *self.shape),
-            layers=layers,
-        )
+        found = count_tile(task, inside=self.inside, counts=counts, layers=layers)
         return TileResult(
             tile_id=task.tile.tile_id,
-            class_counts=counts.class_counts,
-            n_inside=counts.n_inside,
-            n_valid=counts.n_valid,
-            confidence_counts=counts.confidence_counts,
+            class_counts=found.class_counts,
+            n_inside=found.n_inside,
+            n_valid=found.n_valid,
+            confidence_counts=found.confidence_counts,
             cpu_s=time.thread_time() - self.started,
             read_bytes=self.reader.read_bytes,
             written_bytes=written,

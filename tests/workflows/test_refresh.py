@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -159,13 +160,13 @@ def test_a_cancelled_refresh_keeps_its_tiles_and_changes_no_map(mapped: Mapped) 
         refresh(mapped.workspace, mapped.region.region_id, actor="test", progress=stop)
     assert mapped.workspace.ledger.read(RefreshDone) == []
     store = mapped.workspace.locate_tiles(mapped.region.region_id)
-    written = {p.name: p.stat().st_mtime_ns for p in store.glob("*.features.tif")}
+    written = {p.name: p.stat().st_mtime_ns for p in store.glob("*.features.npy")}
     assert len(written) >= 2
 
     done = run(mapped)
 
     assert done.n_computed == 4
-    after = {p.name: p.stat().st_mtime_ns for p in store.glob("*.features.tif")}
+    after = {p.name: p.stat().st_mtime_ns for p in store.glob("*.features.npy")}
     assert {name: after[name] for name in written} == written, "work was done twice"
 
 
@@ -189,19 +190,28 @@ def test_a_truncated_file_stops_the_refresh_and_is_named(
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_part(mapped: Mapped, monkeypatch) -> None:
+    def refuse_to_write(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np.lib.format, "write_array_header_1_0", refuse_to_write)
+        with pytest.raises(DiskFull, match="free some space"):
+            run(mapped)
+    store = mapped.workspace.locate_tiles(mapped.region.region_id)
+    assert not list(store.glob(".part-*"))
     open_raster = rasterio.open
 
-    def refuse_to_write(path: object, mode: str = "r", **profile: object) -> object:
+    def refuse_to_draft(path: object, mode: str = "r", **profile: object) -> object:
         if mode == "w":
             raise rasterio.errors.RasterioIOError("write failed: No space left on device")
         return open_raster(path, mode, **profile)
 
-    monkeypatch.setattr("geotransfer.imagery.rasters.rasterio.open", refuse_to_write)
-    with pytest.raises(DiskFull, match="free some space"):
-        run(mapped)
-    monkeypatch.undo()
-    store = mapped.workspace.locate_tiles(mapped.region.region_id)
-    assert not list(store.glob(".part-*"))
+    with monkeypatch.context() as patched:
+        patched.setattr("geotransfer.imagery.rasters.rasterio.open", refuse_to_draft)
+        with pytest.raises(DiskFull, match="free some space"):
+            run(mapped)
+    maps = mapped.workspace.locate_maps(mapped.region.region_id)
+    assert not list(maps.glob("**/.part-*"))
     assert run(mapped).n_computed == 4
 
 
@@ -238,7 +248,7 @@ def test_sigkill_in_the_middle_then_again_gives_the_same_map(
     process.wait()
     process.stdout.close()
     store = workspace.locate_tiles(mapped.region.region_id)
-    finished = {p.name: p.stat().st_mtime_ns for p in store.glob("[!.]*.tif")}
+    finished = {p.name: p.stat().st_mtime_ns for p in store.glob("[!.]*.npy")}
     assert finished
     resumed = run(mapped)
     assert all((store / n).stat().st_mtime_ns == t for n, t in finished.items())

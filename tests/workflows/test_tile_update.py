@@ -31,6 +31,8 @@ from geotransfer.workflows.scenes import record_scenes
 from tests.workflows.conftest import make_model_bytes, register_baseline, set_up_region
 
 RASTERS = ("class.tif", "probability.tif", "observations.tif", "true-colour.tif")
+MIN_VALID = 4
+"""So many observations that not every pixel of the world has them in each period."""
 NEW_DAYS = [dt.date(2023, month, 9) for month in (2, 3, 5, 8, 10)]
 
 
@@ -88,15 +90,18 @@ def test_a_year_without_judgement_is_full_recomputation_bit_for_bit(
     own_world: World, open_arm
 ) -> None:
     made = own_world.targets[0]
-    exact = open_arm(made, "exact", audit_blocks=0)
+    exact = open_arm(made, "exact", audit_blocks=0, min_valid=MIN_VALID)
     exact.refresh()
     for day in NEW_DAYS:
         made = add_scene(made, day)
         done = exact.refresh()
         assert done.n_judged == 0
         assert done.cost.read_bytes < 3_000_000, "only the new scene is read"
-    whole = open_arm(made, "whole", cube_gb=0)
+    whole = open_arm(made, "whole", cube_gb=0, min_valid=MIN_VALID)
     full = whole.follow(exact)
+    assert 0 < full.valid_share < 1
+    for figure in ("valid_share", "confidence_counts"):
+        assert getattr(done, figure) == getattr(full, figure), figure
     for name in RASTERS:
         np.testing.assert_array_equal(exact.read(done, name), whole.read(full, name))
     assert done.cube_bytes > 0
@@ -211,13 +216,13 @@ def test_scenes_published_again_with_the_same_pixels_change_nothing(
     ours = open_arm(made, "ours")
     first = ours.refresh()
     store = ours.workspace.locate_tiles(ours.region.region_id)
-    before = {p.name for p in store.glob("*.tif")}
+    before = {p.name for p in store.glob("*.npy")}
     for day in made.dates[1:3]:
         made = add_scene(made, day, republish=how)
     done = ours.refresh()
     assert (done.n_computed, done.n_kept) == (0, 4)
     assert done.map_id == first.map_id
-    assert {p.name for p in store.glob("*.tif")} == before
+    assert {p.name for p in store.glob("*.npy")} == before
     tests = {row["test"] for row in ours.decisions(done)}
     assert tests == {"metadata" if how is Republish.METADATA else "content"}
     assert (done.cost.read_bytes == 0) is (how is Republish.METADATA)

@@ -116,7 +116,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     first.send_signal(signal.SIGKILL)
     first.wait()
     store = workspace.locate_tiles(region_id)
-    finished = {p.name: p.stat().st_mtime_ns for p in store.glob("[!.]*.tif")}
+    finished = {p.name: p.stat().st_mtime_ns for p in store.glob("[!.]*.npy")}
     assert finished
     assert workspace.jobs.find(job.job_id).state is JobState.RUNNING
 

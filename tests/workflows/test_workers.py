@@ -90,7 +90,7 @@ def test_a_killed_worker_of_a_cluster_costs_only_its_blocks(
 
     def kill_one(done: int, planned: int, message: str) -> None:
         if done >= 2 and not finished:
-            finished.update({p.name: p.stat().st_mtime_ns for p in store.glob("[!.]*.tif")})
+            finished.update({p.name: p.stat().st_mtime_ns for p in store.glob("[!.]*.npy")})
             os.kill(cluster.workers[0].pid, signal.SIGKILL)
 
     done = refresh(workspace, other.region.region_id, actor="test", progress=kill_one)
