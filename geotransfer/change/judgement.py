@@ -130,7 +130,8 @@ def judge_pixels(
         np.ascontiguousarray(pending),
         np.ascontiguousarray(counts),
         np.ascontiguousarray(measure_margin(layers[1:-1])),
-        np.ascontiguousarray(layers[0]),
+        # A copy: the kernel is compiled for arrays it could write into, unlike a file in place.
+        np.array(layers[0]),
         np.float32(rule.reach),
         POWERS,
         kept,

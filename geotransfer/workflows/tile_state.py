@@ -49,10 +49,6 @@ class TileHistory:
         Observations they do not know, shape (period, y, x).
     age
         Refreshes since a pixel with unknown observations was last up to date, shape (y, x).
-    layers
-        The map, shape (layer, y, x); kept here too because reading it packed costs more.
-    map_name
-        File the map is in: another one was made since by another model, then ``layers`` is old.
     inside
         Pixels inside the outline, shape (y, x).
     result
@@ -64,8 +60,6 @@ class TileHistory:
     counts: NDArray[np.uint16]
     pending: NDArray[np.uint8]
     age: NDArray[np.uint8]
-    layers: NDArray[np.uint16]
-    map_name: str
     inside: NDArray[np.bool_]
     result: Mapping[str, Any]
 
@@ -79,7 +73,6 @@ def write_history(path: Path, history: TileHistory) -> int:
     """Write a history whole or not at all, and return its size in bytes."""
     told = {
         "scenes": to_plain(history.scenes),
-        "map_name": history.map_name,
         "layer_prints": list(history.layer_prints),
         "result": dict(history.result),
     }
@@ -90,7 +83,6 @@ def write_history(path: Path, history: TileHistory) -> int:
         pending=history.pending,
         age=history.age,
         inside=history.inside,
-        layers=history.layers,
         told=np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
     )
     with replace_atomically(path) as temporary:
@@ -110,8 +102,6 @@ def read_history(path: Path) -> TileHistory | None:
                 pending=file["pending"],
                 age=file["age"],
                 inside=file["inside"],
-                layers=file["layers"],
-                map_name=told["map_name"],
                 result=told["result"],
             )
     except FileNotFoundError:
@@ -122,7 +112,7 @@ def make_state(
     history: TileHistory, map_path: Path, tile: Tile, *, values: NDArray[np.float32]
 ) -> TilePixels:
     """Return a tile's state with its pixels in one line; ``values`` are its measured columns."""
-    layers = history.layers if history.map_name == map_path.name else read_tile(map_path, tile)
+    layers = read_tile(map_path, tile)
     n_periods = len(history.counts)
     return TilePixels(
         values=values,

@@ -104,8 +104,6 @@ def _compute_whole(task: TileTask, tracking: Tracking) -> TileResult:
         pending=np.zeros(counts.shape, dtype=np.uint8),
         age=np.zeros(counts.shape[1:], dtype=np.uint8),
         inside=reader.inside,
-        layers=read_tile(Path(task.map_path), task.tile),
-        map_name=Path(task.map_path).name,
         result=to_plain(result),
     )
     write_history(Path(tracking.state_path), history)
@@ -165,8 +163,6 @@ class _TileUpdate:
             pending=update.state.pending.reshape(-1, *self.shape),
             age=update.state.age.reshape(self.shape),
             inside=self.inside,
-            layers=update.state.layers.reshape(-1, *self.shape),
-            map_name=Path(self.previous.map_path if result.is_kept else self.task.map_path).name,
             result=to_plain(result),
         )
         with self.meter.measure("write"):
