@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import platform
+import time
 from typing import Any
+
+YARDSTICK_STEPS = 2_000_000
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -38,10 +43,27 @@ def make_figure(
     return {"id": figure_id, "value": value, "holds": holds, "n": n, "seed": seed, "note": note}
 
 
+def describe_machine() -> dict[str, Any]:
+    """Return what the seconds were measured on, with a yardstick: machines differ by threefold."""
+    seconds = []
+    for _ in range(3):
+        started = time.process_time()
+        total = 0
+        for number in range(YARDSTICK_STEPS):
+            total += number
+        seconds.append(time.process_time() - started)
+    return {
+        "processors": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "yardstick_s": round(min(seconds), 4),
+        "yardstick": f"CPU seconds of {YARDSTICK_STEPS:,} additions in a Python loop, best of 3",
+    }
+
+
 def print_report(report: dict[str, Any], *, is_json: bool) -> None:
-    """Print figures and arms as one JSON object, or the figures as lines."""
+    """Print figures, arms and the machine as one JSON object, or the figures as lines."""
     if is_json:
-        print(json.dumps(report, indent=1))
+        print(json.dumps({**report, "machine": describe_machine()}, indent=1))
         return
     for row in report["figures"]:
         value = "not measured" if row["value"] is None else f"{row['value']:.6g}"

@@ -33,6 +33,8 @@ def test_a_report_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
     row = make_figure("x", 0.123456, high=1, n=3, seed="0…", note="as told", decimals=3)
     print_report({"figures": [row], "arms": {"a": 1}}, is_json=True)
     told = json.loads(capsys.readouterr().out)
+    assert told["arms"] == {"a": 1}
+    assert 0 < told["machine"]["yardstick_s"] < 60
     assert told["figures"] == [
         {"id": "x", "value": 0.123, "holds": True, "n": 3, "seed": "0…", "note": "as told"}
     ]
