@@ -277,7 +277,8 @@ def _show_kept(workspace: Workspace, region_id: str) -> None:
             " the columns `lon`, `lat`, `class` is enough."
         )
         return
-    with st.expander(f"{len(facts)} uploads kept", expanded=False):
+    title = "1 upload kept" if len(facts) == 1 else f"{len(facts)} uploads kept"
+    with st.expander(title, expanded=False):
         for recorded in reversed(facts):
             fact = recorded.fact
             left, right = st.columns([4, 1])
