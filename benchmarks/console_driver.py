@@ -69,7 +69,7 @@ def serve(folder: Path, *, n_workers: int = 1) -> Iterator[Console]:
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(f"{url}/_stcore/health", process)
+        wait_for_server(f"{url}/_stcore/health", process)
         yield Console(url=url, folder=folder, ready_s=time.monotonic() - started)
     finally:
         process.send_signal(signal.SIGINT)
@@ -80,7 +80,8 @@ def serve(folder: Path, *, n_workers: int = 1) -> Iterator[Console]:
             process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for_server(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server that was just started answers; raise where it ends or does not."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from benchmarks.console_driver import find_free_port
+from benchmarks.console_driver import find_free_port, wait_for_server
 from benchmarks.protocol_client import ProtocolError, open_client
 from geotransfer.console.server import make_config
 from geotransfer.settings import read_settings
@@ -34,7 +31,7 @@ def test_a_fault_of_a_page_is_written_whole_to_standard_error(tmp_path: Path) ->
             stderr=sink,
         )
         try:
-            _wait_for(f"{url}/_stcore/health", server)
+            wait_for_server(f"{url}/_stcore/health", server)
             with open_client(url) as client, pytest.raises(ProtocolError):
                 client.open_page("")
         finally:
@@ -43,14 +40,3 @@ def test_a_fault_of_a_page_is_written_whole_to_standard_error(tmp_path: Path) ->
     told = log.read_text()
     assert "RuntimeError: the fault of this page" in told
     assert f'File "{page}", line 1' in told
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError("the server did not answer")
