@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import socket
 import subprocess
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.imagery_archive import Archive, make_archive
 from benchmarks.imagery_pipeline import REGION_ID, Trained, prepare_workspace
+from benchmarks.report import read_peak_bytes
 from geotransfer.core.grid import cut_tiles
 from geotransfer.settings import read_settings
 from geotransfer.store.tables import read_table
@@ -80,18 +80,10 @@ def refresh_and_tell(folder: str) -> None:
     done = refresh(workspace, REGION_ID, actor="benchmark")
     told = {
         "wall_s": time.perf_counter() - started,
-        "peak_bytes": _read_peak_bytes(),
+        "peak_bytes": read_peak_bytes(),
         "read_bytes": done.cost.read_bytes,
     }
     print(json.dumps(told))
-
-
-def _read_peak_bytes() -> int:
-    """Return the process's peak; ``getrusage`` would tell that of the process that started it."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @contextmanager

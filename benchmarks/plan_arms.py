@@ -12,13 +12,13 @@ import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.report import read_peak_bytes
 from geotransfer.change.keys import fingerprint_scene
 from geotransfer.change.plan import Action
 from geotransfer.change.tile_table import (
@@ -163,7 +163,7 @@ def _measure(side_tiles: int, sink: Any) -> None:
         {
             "plan_s": wall,
             "cpu_s": cpu,
-            "peak_rss_bytes": _read_peak_bytes(),
+            "peak_rss_bytes": read_peak_bytes(),
             "n_tiles": side_tiles * side_tiles,
             "n_scenes": len(now),
             "n_pairs": side_tiles * side_tiles * N_DATES,
@@ -186,13 +186,6 @@ def _count_touched(before: Sequence[Scene], now: Sequence[Scene], grid: Grid) ->
     for top, bottom, left, right in windows:
         touched[top:bottom, left:right] = True
     return int(touched.sum())
-
-
-def _read_peak_bytes() -> int:
-    """Return this process's peak memory; ``ru_maxrss`` would begin at that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
 
 
 def measure_plan(quick: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import time
+from pathlib import Path
 from typing import Any
 
 YARDSTICK_STEPS = 2_000_000
@@ -58,6 +59,13 @@ def describe_machine() -> dict[str, Any]:
         "yardstick_s": round(min(seconds), 4),
         "yardstick": f"CPU seconds of {YARDSTICK_STEPS:,} additions in a Python loop, best of 3",
     }
+
+
+def read_peak_bytes() -> int:
+    """Return this process's peak memory; ``getrusage`` would begin at that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def print_report(report: dict[str, Any], *, is_json: bool) -> None:

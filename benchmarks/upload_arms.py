@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import resource
 import tempfile
 import time
 import zipfile
@@ -26,6 +25,7 @@ import pyogrio.raw
 import shapely
 
 from benchmarks.hostile_uploads import make_hostile_uploads
+from benchmarks.report import read_peak_bytes
 from benchmarks.upload_endings import OUTLINE, PERIOD, upload
 from geotransfer.core.legend import CROPLAND
 from geotransfer.core.spec import S2_SEMIANNUAL
@@ -198,7 +198,7 @@ def measure_upload(quick: bool) -> dict[str, Any]:
             "formats": formats,
             "rejected_by_kind": {str(k): n for k, n in checked.n_by_kind.items()},
             "hostile": endings,
-            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_rss_mb": round(read_peak_bytes() / 2**20),
         },
     }
 
