@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.console_driver import find_chromium, open_browser, serve
 from benchmarks.console_places import add_many_regions, make_tour_place
 from benchmarks.page_arms import (
+    PAGES,
     audit_pages,
     measure_first_page,
     measure_switches,
@@ -43,60 +45,87 @@ IDS = (
 FIRST_MINUTE_S = 60.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much is measured."""
+
+    size_px: int
+    n_first_pages: int
+    paths: tuple[str, ...]
+    schemes: tuple[str, ...]
+    n_browsers: int
+    n_clients: int
+    duration_s: float
+    n_switches: int
+
+
+FULL = Extent(
+    size_px=512, n_first_pages=9, paths=PAGES, schemes=("light", "dark"), n_browsers=N_BROWSERS,
+    n_clients=N_CLIENTS, duration_s=180.0, n_switches=20,
+)  # fmt: skip
+QUICK = Extent(
+    size_px=128, n_first_pages=1, paths=("", "explore"), schemes=("light",), n_browsers=0,
+    n_clients=4, duration_s=6.0, n_switches=4,
+)  # fmt: skip
+
+
 def judge(figure_id: str, value: float | None, *, n: int, note: str) -> dict[str, Any]:
     """Return one figure of this benchmark."""
     return make_figure(figure_id, value, high=LIMITS[figure_id], n=n, seed=SEED, note=note)
 
 
-def measure_pages(*, quick: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def measure_pages(extent: Extent) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the figures that need a browser, and their arms."""
-    figures: list[dict[str, Any]] = []
-    duration_s = 20.0 if quick else 180.0
     with tempfile.TemporaryDirectory() as name:
-        place = make_tour_place(
-            Path(name), seed=SEED, size_px=256 if quick else 512, has_reference=True
-        )
+        place = make_tour_place(Path(name), seed=SEED, size_px=extent.size_px, has_reference=True)
         region_id = place.region_ids[0]
-        folder = place.workspace.folder
-        with serve(folder) as console, open_browser() as browser:
-            measure_first_page(browser, console, repeats=1)
-            first = measure_first_page(browser, console, repeats=3 if quick else 9)
-            barriers = audit_pages(browser, console, region_id)
-            foreign = list(browser.foreign)
-        with serve(folder) as console:
+        with serve(place.workspace.folder) as console:
+            with open_browser() as browser:
+                firsts = measure_first_page(browser, console, repeats=extent.n_first_pages)
+                barriers = audit_pages(
+                    browser, console, region_id, paths=extent.paths, schemes=extent.schemes
+                )
+                foreign = list(browser.foreign)
             sessions = measure_sessions(
                 console,
                 region_id,
                 place.labels,
-                duration_s=duration_s,
-                n_browsers=1 if quick else N_BROWSERS,
-                n_clients=4 if quick else N_CLIENTS,
+                duration_s=extent.duration_s,
+                n_browsers=extent.n_browsers,
+                n_clients=extent.n_clients,
             )
-        add_many_regions(place.workspace, N_REGIONS)
-        with serve(folder) as console, open_browser() as browser:
-            switches = measure_switches(browser, console, repeats=6 if quick else 20)
-            foreign += browser.foreign
+            add_many_regions(place.workspace, N_REGIONS)
+            with open_browser() as browser:
+                switches = measure_switches(browser, console, repeats=extent.n_switches)
+                foreign += browser.foreign
+    first, bare = firsts["console"], firsts["bare_page"]
     foreign += sessions.foreign
-    figures += [
+    figures = [
         judge(
             "first_page_s", statistics.median(first), n=len(first),
-            note="new tab, empty cache, warm server; until the map is there and the script rests",
+            note="new tab, empty cache, warm server; until the map is drawn and the script rests;"
+            f" a bare page of the same framework, in turn: {statistics.median(bare):.2f} s",
         ),
         judge(
             "switch_s", statistics.median(switches), n=len(switches),
             note=f"{N_REGIONS} regions more; half switches of metric, half of region",
         ),
-        *_judge_sessions(sessions, duration_s=duration_s),
+        *_judge_sessions(sessions, extent),
         judge(
             "foreign_requests", len(foreign), n=1,
-            note="all pages in both themes, the tour, the switches",
+            note="the audited pages, the tour, the switches",
         ),
         judge(
-            "axe_serious", len(barriers), n=1, note="findings over all pages, light and dark theme"
+            "axe_serious", len(barriers), n=len(extent.paths) * len(extent.schemes),
+            note=f"findings over {len(extent.paths)} pages, {' and '.join(extent.schemes)} theme",
         ),
     ]  # fmt: skip
     arms = {
-        "first_page_s": summarize_seconds(first),
+        "first_page_s": {
+            "console": summarize_seconds(first),
+            "bare_page": summarize_seconds(bare),
+            "ratio": statistics.median(a / b for a, b in zip(first, bare, strict=True)),
+        },
         "switch_s": {
             "metric": summarize_seconds(switches[: len(switches) // 2]),
             "region": summarize_seconds(switches[len(switches) // 2 :]),
@@ -112,8 +141,8 @@ def measure_pages(*, quick: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]
     return figures, arms
 
 
-def _judge_sessions(sessions: Sessions, *, duration_s: float) -> list[dict[str, Any]]:
-    n = len(sessions.memory_mb) and (N_BROWSERS + N_CLIENTS)
+def _judge_sessions(sessions: Sessions, extent: Extent) -> list[dict[str, Any]]:
+    n = extent.n_browsers + extent.n_clients
     before_mb = sessions.memory_mb[0][1]
     peak_mb = max(mb for _, mb in sessions.memory_mb)
     late = [mb for at_s, mb in sessions.memory_mb if at_s >= FIRST_MINUTE_S]
@@ -121,9 +150,9 @@ def _judge_sessions(sessions: Sessions, *, duration_s: float) -> list[dict[str, 
     return [
         judge(
             "sessions", len(sessions.errors), n=n,
-            note=f"{sum(sessions.steps.values())} steps in {duration_s:.0f} s",
+            note=f"{sum(sessions.steps.values())} steps in {extent.duration_s:.0f} s",
         ),
-        judge("session_mb", (peak_mb - before_mb) / max(n, 1), n=n, note=growth),
+        judge("session_mb", (peak_mb - before_mb) / n, n=n, note=growth),
     ]  # fmt: skip
 
 
@@ -136,7 +165,7 @@ def measure_all(*, quick: bool) -> dict[str, Any]:
     if find_chromium() is None:
         figures += [judge(i, None, n=0, note="needs Chromium on PATH") for i in LIMITS]
     else:
-        pages, page_arms = measure_pages(quick=quick)
+        pages, page_arms = measure_pages(QUICK if quick else FULL)
         figures += pages
         arms |= page_arms
     by_id = {figure["id"]: figure for figure in figures}

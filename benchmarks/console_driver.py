@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,17 +60,38 @@ class Console:
 def serve(folder: Path, *, n_workers: int = 1) -> Iterator[Console]:
     """Start ``geotransfer serve`` on a workspace; stop it as Ctrl-C would."""
     port = find_free_port()
-    environment = {**os.environ, "GEOTRANSFER_WORKSPACE": str(folder)}
+    command = ["geotransfer", "serve", "--port", str(port), "--workers", str(n_workers)]
+    started = time.monotonic()
+    with _run_server(command, port, GEOTRANSFER_WORKSPACE=str(folder)) as url:
+        yield Console(url=url, folder=folder, ready_s=time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def serve_script(script: Path, folder: Path) -> Iterator[Console]:
+    """Start a Streamlit script of ours with the console's own settings where they matter."""
+    port = find_free_port()
     command = [
-        sys.executable, "-m", "geotransfer", "serve", "--port", str(port),
-        "--workers", str(n_workers),
+        "streamlit", "run", str(script), "--server.port", str(port),
+        "--server.address", "127.0.0.1", "--server.headless", "true",
+        "--server.fileWatcherType", "none", "--browser.gatherUsageStats", "false",
     ]  # fmt: skip
     started = time.monotonic()
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+    with _run_server(command, port) as url:
+        yield Console(url=url, folder=folder, ready_s=time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _run_server(command: Sequence[str], port: int, **variables: str) -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env={**os.environ, **variables},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for_server(f"{url}/_stcore/health", process)
-        yield Console(url=url, folder=folder, ready_s=time.monotonic() - started)
+        yield url
     finally:
         process.send_signal(signal.SIGINT)
         try:

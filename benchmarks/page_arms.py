@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from benchmarks.console_driver import Browser, Console, open_page, wait_until_idle
+from benchmarks.console_driver import (
+    ROOT,
+    Browser,
+    Console,
+    open_page,
+    serve_script,
+    wait_until_idle,
+)
 
 MAP = '[data-testid="stDeckGlJsonChart"] canvas'
+BARE_PAGE = ROOT / "benchmarks" / "bare_page.py"
 SERIOUS = ("serious", "critical")
 PAGES = (
     "", "region", "explore", "new-region", "calibrate", "label-next", "compare", "scenes", "jobs",
@@ -20,23 +29,36 @@ PAGES = (
 """Paths of all pages; a test holds them against the navigation."""
 
 
-def measure_first_page(browser: Browser, console: Console, *, repeats: int) -> list[float]:
-    """Return the seconds from navigation until the map is there and the script has ended.
+def time_first_page(browser: Browser, console: Console) -> float:
+    """Return the seconds from navigation until the map is drawn and the script has ended.
 
-    Each time in a new tab with an empty cache: what a person meets who opens the address.
+    In a new tab with an empty cache: what a person meets who opens the address.
     """
-    seconds = []
-    for _ in range(repeats):
-        page = browser.context.new_page()
-        session = browser.context.new_cdp_session(page)
-        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        started = time.monotonic()
-        page.goto(console.url)
-        page.locator(MAP).first.wait_for(state="visible")
-        wait_until_idle(page)
-        seconds.append(time.monotonic() - started)
-        page.close()
+    page = browser.context.new_page()
+    session = browser.context.new_cdp_session(page)
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    started = time.monotonic()
+    page.goto(console.url)
+    page.locator(MAP).first.wait_for(state="visible")
+    wait_until_idle(page)
+    seconds = time.monotonic() - started
+    page.close()
     return seconds
+
+
+def measure_first_page(
+    browser: Browser, console: Console, *, repeats: int
+) -> dict[str, list[float]]:
+    """Return the seconds of the first page and, in turn, of the least page of the framework.
+
+    The first of each warms its server and is not told.
+    """
+    seconds: dict[str, list[float]] = {"console": [], "bare_page": []}
+    with serve_script(BARE_PAGE, console.folder) as bare:
+        for _ in range(repeats + 1):
+            seconds["console"].append(time_first_page(browser, console))
+            seconds["bare_page"].append(time_first_page(browser, bare))
+    return {name: values[1:] for name, values in seconds.items()}
 
 
 def measure_switches(browser: Browser, console: Console, *, repeats: int) -> list[float]:
@@ -100,12 +122,19 @@ def _run_axe(page: Page) -> list[dict[str, Any]]:
     return violations
 
 
-def audit_pages(browser: Browser, console: Console, region_id: str) -> list[dict[str, Any]]:
-    """Return the findings over all pages, in the light and in the dark theme."""
+def audit_pages(
+    browser: Browser,
+    console: Console,
+    region_id: str,
+    *,
+    paths: Sequence[str] = PAGES,
+    schemes: Sequence[str] = ("light", "dark"),
+) -> list[dict[str, Any]]:
+    """Return the findings over pages, in the light and in the dark theme."""
     barriers = []
-    for scheme in ("light", "dark"):
+    for scheme in schemes:
         browser.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for path in PAGES:
+        for path in paths:
             open_page(browser, console, path, region=region_id)
             barriers += find_barriers(browser.page, f"{path or 'regions'}, {scheme}")
     browser.page.emulate_media(color_scheme="light")

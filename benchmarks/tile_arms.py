@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +35,7 @@ from geotransfer.tiles.catalog import RasterEntry, RasterKind
 from geotransfer.tiles.routes import make_routes
 
 SIDE_PX = 10_000
+QUICK_SIDE_PX = 4_000
 SEED = 20260
 ZOOMS = range(7, 16)
 LIMIT_MS = {"tile_p95_ms": 60.0, "tiles_20_p95_ms": 450.0}
@@ -70,35 +72,36 @@ def make_app() -> Starlette:
     return Starlette(routes=list(make_routes(_OneRaster(Path(os.environ[_RASTER_VARIABLE])))))
 
 
-def write_class_raster(path: Path, *, seed: int = SEED) -> None:
+def write_class_raster(path: Path, *, side_px: int = SIDE_PX, seed: int = SEED) -> None:
     """Fields of a few hundred metres, with a speckle of wrong pixels, as a classifier leaves it."""
     from scipy.ndimage import gaussian_filter
 
     from geotransfer.imagery.rasters import write_cog
 
     rng = np.random.default_rng(seed)
-    coarse = gaussian_filter(rng.normal(size=(SIDE_PX // 8, SIDE_PX // 8)).astype(np.float32), 3)
+    grid = replace(GRID, height=side_px, width=side_px)
+    coarse = gaussian_filter(rng.normal(size=(side_px // 8, side_px // 8)).astype(np.float32), 3)
     coarse /= coarse.std()
 
     def stream() -> Iterator[tuple[Tile, np.ndarray]]:
-        for tile in cut_tiles(GRID, 1000):
+        for tile in cut_tiles(grid, 1000):
             part = coarse[tile.row // 8 :, tile.col // 8 :][: tile.height // 8, : tile.width // 8]
             field = part.repeat(8, axis=0).repeat(8, axis=1)
             noise = rng.normal(scale=0.2, size=field.shape)
             yield tile, np.digitize(field + noise, (-1.2, -0.3, 0.4, 1.2)).astype(np.uint8)[None]
 
     write_cog(
-        path, GRID, stream(), dtype="uint8", names=["class"], nodata=255, legend=LEGEND,
+        path, grid, stream(), dtype="uint8", names=["class"], nodata=255, legend=LEGEND,
         resampling="mode",
     )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
-def prepare_raster() -> Path:
+def prepare_raster(side_px: int) -> Path:
     """Write the raster once per process, removed at its end."""
     folder = tempfile.TemporaryDirectory(prefix="tile-arms-")
     path = Path(folder.name) / "class.tif"
-    write_class_raster(path)
+    write_class_raster(path, side_px=side_px)
     prepare_raster.folder = folder  # type: ignore[attr-defined]  # keeps the folder until exit
     return path
 
@@ -153,13 +156,15 @@ def _await_address(server: subprocess.Popen[bytes], log: IO[str]) -> str:
     raise RuntimeError(f"the server did not start: {text}")
 
 
-def measure_waits(*, n_clients: int, n_tiles: int, seed: int) -> tuple[np.ndarray, float, float]:
+def measure_waits(
+    *, n_clients: int, n_tiles: int, seed: int, side_px: int = SIDE_PX
+) -> tuple[np.ndarray, float, float]:
     """Milliseconds each request waited; ``n_clients`` ask one tile after the other, at once.
 
     With the server's processor time for a tile in milliseconds, which hardly depends on what else
     the machine is doing, and its memory at the end in megabytes.
     """
-    path = prepare_raster()
+    path = prepare_raster(side_px)
     tiles = draw_tiles(path, n_tiles, seed=seed)
     waits: list[float] = []
     start = threading.Barrier(n_clients + 1)
@@ -193,9 +198,9 @@ def measure_waits(*, n_clients: int, n_tiles: int, seed: int) -> tuple[np.ndarra
     return np.array(waits), cpu_ms, memory_mb
 
 
-def _make_figure(figure_id: str, *, n_clients: int, n_tiles: int) -> dict[str, Any]:
+def _make_figure(figure_id: str, *, n_clients: int, n_tiles: int, side_px: int) -> dict[str, Any]:
     waits, cpu_ms, memory_mb = measure_waits(
-        n_clients=n_clients, n_tiles=n_tiles, seed=SEED + n_clients
+        n_clients=n_clients, n_tiles=n_tiles, seed=SEED + n_clients, side_px=side_px
     )
     median, value = np.percentile(waits, [50, 95])
     return {
@@ -204,22 +209,29 @@ def _make_figure(figure_id: str, *, n_clients: int, n_tiles: int) -> dict[str, A
         "holds": bool(value <= LIMIT_MS[figure_id]),
         "n": n_tiles,
         "seed": SEED + n_clients,
-        "note": f"{n_clients} client(s), as waited by the client; median {median:.1f} ms,"
-        f" longest {waits.max():.0f} ms; server {cpu_ms:.1f} CPU-ms a tile, {memory_mb:.0f} MB",
+        "note": f"{side_px:,}², {n_clients} client(s), as waited by the client;"
+        f" median {median:.1f} ms, longest {waits.max():.0f} ms;"
+        f" server {cpu_ms:.1f} CPU-ms a tile, {memory_mb:.0f} MB",
     }
 
 
 def tile_p95_ms(*, quick: bool = False) -> dict[str, Any]:
     """95th percentile of one client's waits."""
-    return _make_figure("tile_p95_ms", n_clients=1, n_tiles=200 if quick else 1000)
+    return _make_figure(
+        "tile_p95_ms", n_clients=1, n_tiles=100 if quick else 1000,
+        side_px=QUICK_SIDE_PX if quick else SIDE_PX,
+    )  # fmt: skip
 
 
 def tiles_20_p95_ms(*, quick: bool = False) -> dict[str, Any]:
     """The same with twenty clients at once."""
-    return _make_figure("tiles_20_p95_ms", n_clients=20, n_tiles=600 if quick else 4000)
+    return _make_figure(
+        "tiles_20_p95_ms", n_clients=20, n_tiles=200 if quick else 4000,
+        side_px=QUICK_SIDE_PX if quick else SIDE_PX,
+    )  # fmt: skip
 
 
-def compare_readers(*, n_tiles: int, seed: int = SEED) -> dict[str, Any]:
+def compare_readers(*, n_tiles: int, side_px: int = SIDE_PX, seed: int = SEED) -> dict[str, Any]:
     """Milliseconds to read a tile, ours and GDAL's warper through rio-tiler, in turn."""
     from rio_tiler.errors import TileOutsideBounds
     from rio_tiler.io.rasterio import Reader
@@ -227,7 +239,7 @@ def compare_readers(*, n_tiles: int, seed: int = SEED) -> dict[str, Any]:
     from geotransfer.tiles.painting import paint_png
     from geotransfer.tiles.reading import find_tile_rectangle, read_rectangle
 
-    path = prepare_raster()
+    path = prepare_raster(side_px)
     entry = _OneRaster(path).entry
     times: dict[str, list[float]] = {"lattice": [], "warper": [], "png": []}
     same = []
@@ -263,7 +275,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     options = parser.parse_args()
     figures = [tile_p95_ms(quick=options.quick), tiles_20_p95_ms(quick=options.quick)]
-    arms = compare_readers(n_tiles=60 if options.quick else 300)
+    arms = compare_readers(
+        n_tiles=60 if options.quick else 300,
+        side_px=QUICK_SIDE_PX if options.quick else SIDE_PX,
+    )
     if options.json:
         print(json.dumps({"figures": figures, "arms": arms}))
         return

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import pyogrio.raw
 import shapely
 
-from benchmarks.hostile_uploads import make_hostile_uploads
+from benchmarks.hostile_uploads import HostileUpload, make_hostile_uploads
 from benchmarks.report import read_peak_bytes
 from benchmarks.upload_endings import OUTLINE, PERIOD, upload
 from geotransfer.core.legend import CROPLAND
@@ -143,12 +143,14 @@ def write_formats(rows: pd.DataFrame) -> dict[str, bytes]:
 def measure_upload(quick: bool) -> dict[str, Any]:
     """Return the figures ``upload_rows_s`` and ``hostile_ok`` and what lies behind them.
 
-    ``quick`` times the formats once and with a tenth of the rows; both figures stay as they are.
+    ``quick`` checks all rows once, the formats with a hundredth of them, and two of each kind of
+    hostile upload.
     """
     rows = make_rows(N_ROWS)
     data = rows.to_csv(index=False).encode()
-    wall_s, cpu_s, checked = time_check(data, "labels.csv", repeats=3)
-    n_arm = N_ROWS // 10 if quick else N_ROWS
+    repeats = 1 if quick else 3
+    wall_s, cpu_s, checked = time_check(data, "labels.csv", repeats=repeats)
+    n_arm = N_ROWS // 100 if quick else N_ROWS
     formats = {}
     for name, content in write_formats(rows[:n_arm]).items():
         arm_s, arm_cpu_s, arm = time_check(content, name, repeats=1)
@@ -160,7 +162,13 @@ def measure_upload(quick: bool) -> dict[str, Any]:
             "rejected": len(arm.rejected),
         }
     endings, ok = [], 0
-    for case in make_hostile_uploads():
+    cases = make_hostile_uploads()
+    if quick:
+        by_kind: dict[str, list[HostileUpload]] = {}
+        for case in cases:
+            by_kind.setdefault(case.kind, []).append(case)
+        cases = tuple(case for of_kind in by_kind.values() for case in of_kind[:2])
+    for case in cases:
         start = time.perf_counter()
         ending = upload(case)
         ok += ending.ok
@@ -182,13 +190,13 @@ def measure_upload(quick: bool) -> dict[str, Any]:
                 "holds": wall_s <= LIMIT_S,
                 "n": N_ROWS,
                 "seed": SEED,
-                "note": f"seconds from bytes to reasons, CSV, best of 3 ({cpu_s:.2f} s of one"
-                f" processor); {len(checked.rejected):,} rows rejected",
+                "note": f"seconds from bytes to reasons, CSV, best of {repeats}"
+                f" ({cpu_s:.2f} s of one processor); {len(checked.rejected):,} rows rejected",
             },
             {
                 "id": "hostile_ok",
                 "value": ok,
-                "holds": ok == len(endings) == 60,
+                "holds": ok == len(endings),
                 "n": len(endings),
                 "seed": 7_060,
                 "note": "uploads that end in a clear message, no traceback, no file left behind",

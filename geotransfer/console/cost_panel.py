@@ -23,6 +23,9 @@ from geotransfer.workflows.cost_views import CostEntry, RegionCost
 
 CHART_FRAME_PX = 150
 """Axis, its title and the legend take this much of a chart's height."""
+
+TICKS = 8
+"""About as many values stand below a bar: on a wide screen the default is a ruler."""
 EVERY_REGION = "(every region)"
 
 
@@ -97,7 +100,11 @@ def show_stages(frame: pd.DataFrame, *, by: str) -> None:
         .mark_bar()
         .encode(
             y=alt.Y(f"{by}:N", title=None, sort=None, axis=alt.Axis(labelLimit=240)),
-            x=alt.X("sum(cpu_s_per_km2):Q", title="CPU-s per km² of the region"),
+            x=alt.X(
+                "sum(cpu_s_per_km2):Q",
+                title="CPU-s per km² of the region",
+                axis=alt.Axis(tickCount=TICKS),
+            ),
             color=alt.Color(
                 "stage:N",
                 scale=alt.Scale(
@@ -153,7 +160,7 @@ def show_avoided(costs: Sequence[RegionCost], rates: Rates) -> None:
         .mark_bar()
         .encode(
             y=alt.Y("region:N", title=None, sort=None, axis=alt.Axis(labelLimit=240)),
-            x=alt.X("cpu_s:Q", title="CPU seconds"),
+            x=alt.X("cpu_s:Q", title="CPU seconds", axis=alt.Axis(tickCount=TICKS)),
             color=alt.Color(
                 "what:N",
                 scale=alt.Scale(domain=["Spent", "Avoided"], range=[SPENT_COLOR, AVOIDED_COLOR]),

@@ -65,25 +65,22 @@ def make_properties(view: RegionView, scales: Sequence[tuple[Metric, Scale]]) ->
     }
     for metric, scale in scales:
         color = scale.color(metric.read(view))
-        properties[f"{metric.key}_color"] = [*parse_color(color), 215]
+        properties[f"{metric.key}_color"] = parse_color(color)
         properties[f"{metric.key}_text"] = metric.show(view)
     return properties
 
 
-def make_markers(views: Sequence[RegionView], metric: Metric) -> list[dict[str, Any]]:
+def make_markers(views: Sequence[RegionView]) -> list[dict[str, Any]]:
     """Return one marker for each region that is too small to see on the whole map."""
-    scales = [(metric, metric.fit(views))]
+    scales = [(metric, metric.fit(views)) for metric in METRICS]
     markers = []
     for view in views:
         west, south, east, north = read_bounds(view.region)
         if max(east - west, north - south) < MARKER_BELOW_DEGREES:
-            properties = make_properties(view, scales)
             markers.append(
                 {
-                    **{k: properties[k] for k in ("region_id", "name", "kind")},
-                    f"{metric.key}_text": properties[f"{metric.key}_text"],
+                    **make_properties(view, scales),
                     "position": [(west + east) / 2, (south + north) / 2],
-                    "color": [*properties[f"{metric.key}_color"][:3], 255],
                     "is_simulated": view.region.kind is RegionKind.SIMULATED,
                 }
             )
@@ -95,20 +92,20 @@ def make_deck(
 ) -> pdk.Deck:
     """Return the map of regions coloured by one figure, on an offline base map.
 
-    Outlines travel by URL; ``version`` makes the browser fetch them anew after something happened.
+    All that is drawn travels by URL; ``version`` makes the browser fetch it anew after something
+    happened. What came with the page would be drawn at once and again when the rest is there, and
+    without a graphics card the first picture takes a second: most of it goes to preparing one
+    program for each kind of layer and each layout of its data, so layers share them.
     """
     theme = DARK if is_dark else LIGHT
-    markers = make_markers(views, metric)
     layers = [
         pdk.Layer(
             "GeoJsonLayer",
             data=f"{PREFIX}/vector/land.geojson?v={OUTLINES_VERSION}",
             id="land",
-            get_fill_color=parse_color(theme.land),
+            # A colour for each corner, as regions have it: one program draws both.
+            get_fill_color=str(parse_color(theme.land)),
             stroked=False,
-        ),
-        _make_lines(
-            "borders", f"vector/borders.json?v={OUTLINES_VERSION}", theme.border, width_px=0.7
         ),
         pdk.Layer(
             "GeoJsonLayer",
@@ -119,8 +116,11 @@ def make_deck(
             pickable=True,
             auto_highlight=True,
         ),
+        _make_lines(
+            "borders", f"vector/borders.json?v={OUTLINES_VERSION}", theme.border, width_px=0.7
+        ),
         _make_lines("outlines", f"outlines.json?v={version}", theme.outline, width_px=1.2),
-        *_make_marker_layers(markers, theme),
+        _make_markers_layer(metric, theme, version=version),
     ]
     return pdk.Deck(
         layers=layers,
@@ -146,38 +146,21 @@ def _make_lines(layer_id: str, address: str, color: str, *, width_px: float) -> 
     )
 
 
-def _make_marker_layers(markers: list[dict[str, Any]], theme: MapTheme) -> list[pdk.Layer]:
-    outline = parse_color(theme.outline)
-    real = [marker for marker in markers if not marker["is_simulated"]]
-    simulated = [marker for marker in markers if marker["is_simulated"]]
-    return [
-        pdk.Layer(
-            "ScatterplotLayer",
-            data=simulated,
-            id="simulated-rings",
-            get_position="position",
-            get_fill_color=[255, 255, 255, 0],
-            get_line_color=outline,
-            stroked=True,
-            filled=False,
-            line_width_min_pixels=1.5,
-            radius_min_pixels=13,
-            radius_max_pixels=13,
-        ),
-        pdk.Layer(
-            "ScatterplotLayer",
-            data=[*real, *simulated],
-            id="markers",
-            get_position="position",
-            get_fill_color="color",
-            get_line_color=outline,
-            stroked=True,
-            line_width_min_pixels=1.5,
-            radius_min_pixels=9,
-            radius_max_pixels=9,
-            pickable=True,
-        ),
-    ]
+def _make_markers_layer(metric: Metric, theme: MapTheme, *, version: int) -> pdk.Layer:
+    return pdk.Layer(
+        "ScatterplotLayer",
+        data=f"{PREFIX}/markers.json?v={version}",
+        id="markers",
+        get_position="position",
+        get_radius="is_simulated ? 11 : 9",
+        radius_units="'pixels'",
+        get_fill_color=f"{metric.key}_color",
+        stroked=True,
+        get_line_color=parse_color(theme.outline),
+        get_line_width="is_simulated ? 4 : 1.5",
+        line_width_units="'pixels'",
+        pickable=True,
+    )
 
 
 def make_view(views: Sequence[RegionView]) -> pdk.ViewState:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from geotransfer.console.region_layers import make_outlines, make_region_features
+from geotransfer.console.region_layers import make_markers, make_outlines, make_region_features
 from geotransfer.console.state import PREFIX, load_views
 from geotransfer.settings import Settings
 from geotransfer.workflows.views import RegionView
@@ -23,7 +23,7 @@ HEADING_SIZES = ["2rem", "1.6rem", "1.3rem", "1.1rem", "1rem", "0.9rem"]
 
 
 def make_region_routes() -> Sequence[BaseRoute]:
-    """Return the routes of the regions with their figures and colours, and of their outlines."""
+    """Return the routes of the regions with their figures and colours, markers and outlines."""
 
     async def send(make: Callable[[Sequence[RegionView]], object], media_type: str) -> Response:
         document = await run_in_threadpool(lambda: make(load_views()))
@@ -39,7 +39,11 @@ def make_region_routes() -> Sequence[BaseRoute]:
     async def send_outlines(request: Request) -> Response:
         return await send(make_outlines, "application/json")
 
+    async def send_markers(request: Request) -> Response:
+        return await send(make_markers, "application/json")
+
     return [
+        Route(f"{PREFIX}/markers.json", send_markers),
         Route(f"{PREFIX}/regions.geojson", send_regions),
         Route(f"{PREFIX}/outlines.json", send_outlines),
     ]

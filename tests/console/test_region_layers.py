@@ -41,12 +41,12 @@ def test_a_figure_is_read_twice_a_region_and_its_scale_fitted_once(
         return cost.read(view)
 
     counting = replace(cost, read=read)
-    markers = region_layers.make_markers(views, counting)
-    assert len(asked) == 2 * len(views)
     monkeypatch.setattr(region_layers, "METRICS", (counting,))
+    markers = region_layers.make_markers(views)
+    assert len(asked) == 2 * len(views)
     asked.clear()
     features = region_layers.make_region_features(views)["features"]
     assert len(asked) == 2 * len(views)
     colors = [feature["properties"]["cost_color"][:3] for feature in features]
-    assert colors == [marker["color"][:3] for marker in markers]
+    assert colors == [marker["cost_color"][:3] for marker in markers]
     assert len({tuple(color) for color in colors}) > 20

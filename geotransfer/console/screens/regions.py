@@ -174,8 +174,8 @@ def _show_map(views: Sequence[RegionView], metric: Metric, *, version: int) -> s
     )
     st.html(make_legend_html(metric.title, metric.unit, metric.fit(views)))
     st.caption(
-        f"{metric.explanation} Markers stand for regions too small to see; a ring around a marker"
-        " means *simulated*. Outlines: Natural Earth."
+        f"{metric.explanation} Markers stand for regions too small to see; a thick rim means"
+        " *simulated*. Outlines: Natural Earth."
     )
     objects = event.selection.objects if event and event.selection else {}
     for layer in LAYER_IDS:
